@@ -1,0 +1,1 @@
+"""The values that pass between rooms: frozen, typed, and free of any other import of ours."""

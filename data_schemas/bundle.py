@@ -1,0 +1,147 @@
+"""triage.json: the typed manifest of a bundle, which our code trusts (plain values, nothing is executed)."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from data_schemas.base import Value
+from data_schemas.urgency import Level
+
+EVIDENCE_FLOOR = 0.70
+"""A finding may lift urgency only when the lower 95 % bound of its patient-held-out AUROC is at least this."""
+
+
+class NetworkSpec(Value):
+    """A network by its name in our table, with plain arguments."""
+
+    name: str
+    arguments: dict[str, int | float | str | bool] = {}
+    weights: str = "models/weights.safetensors"
+    weights_sha256: str
+    map_layer: str
+    """Module whose output Grad-CAM reads: the activation after the last norm."""
+
+
+class Accepts(Value):
+    """What the bundle was made for. An empty tuple accepts anything."""
+
+    modalities: tuple[str, ...]
+    body_parts: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    """Accepted View Position values; an absent one is marked, never guessed."""
+    min_age_years: float = 0.0
+    max_age_years: float = 150.0
+    min_side_px: int = 1
+    max_aspect: float = 10.0
+    """Longer side over shorter side."""
+
+
+class Values(StrEnum):
+    """Which numbers the network was trained on."""
+
+    DISPLAY = "display"
+    """Modality LUT, VOI LUT or window, presentation LUT and polarity applied: what a person sees, 0 to 1."""
+
+
+class Fit(StrEnum):
+    """How the image is fitted to the network's input."""
+
+    STRETCH = "stretch"
+    """Both sides scaled to the input's, aspect not kept."""
+    PAD = "pad"
+    """Longer side scaled to the input's, the rest filled with zero, centred."""
+
+
+class PrepareSpec(Value):
+    """The preprocessing chain as plain values."""
+
+    values: Values = Values.DISPLAY
+    height: int
+    width: int
+    fit: Fit
+    low_percentile: float = 0.0
+    """Percentile of the reduced image that becomes 0."""
+    high_percentile: float = 100.0
+    mean: float
+    std: float
+    """After scaling to 0..1: (value - mean) / std, the same for every channel."""
+    channels: int = 1
+    """The grey image is repeated."""
+
+
+class Calibration(Value):
+    """Platt scaling: probability = sigmoid(slope * logit + offset)."""
+
+    slope: float
+    offset: float
+
+
+class Evidence(Value):
+    """Patient-held-out AUROC with its bootstrap 95 % interval; written by the pipelines, never by hand."""
+
+    auroc: float
+    low: float
+    high: float
+    positives: int
+    negatives: int
+    method: str
+
+
+class Code(Value):
+    """A coded concept."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+
+class FindingSpec(Value):
+    """One output of the network."""
+
+    name: str
+    label: str
+    code: Code | None = None
+    calibration: Calibration
+    operating_point: float = Field(ge=0.0, le=1.0)
+    operating_point_chosen: str
+    """How, in words: "sensitivity 0.80 on out-of-fold patients"."""
+    proposes: Level
+    evidence: Evidence
+
+    @property
+    def may_lift(self) -> bool:
+        """True where the evidence carries it."""
+        return self.evidence.low >= EVIDENCE_FLOOR
+
+
+class OodSpec(Value):
+    """Out of distribution: relative Mahalanobis distance of pooled features (Ren et al. 2021, arXiv:2106.09022)."""
+
+    statistics: str = "models/ood.safetensors"
+    statistics_sha256: str
+    threshold: float
+    """Distances above it are stopped."""
+    kept: float
+    """Share of held-out in-distribution images at or below the threshold."""
+
+
+class BundleManifest(Value):
+    """The whole manifest."""
+
+    format: int = 1
+    name: str
+    version: str
+    title: str
+    purpose: str
+    not_for: str
+    licence: str
+    origin: str
+    """Training data and starting weights, with their licences."""
+    network: NetworkSpec
+    accepts: Accepts
+    prepare: PrepareSpec
+    findings: tuple[FindingSpec, ...]
+    ood: OodSpec
+    test_vector: str = "models/test_vector.safetensors"
+    test_vector_sha256: str
+    """Input tensor and the logits it must give, through every runtime."""

@@ -1,0 +1,63 @@
+"""What a model said about an image and a study."""
+
+from enum import StrEnum
+
+from data_schemas.base import Value
+from data_schemas.gate import GateResult
+from data_schemas.urgency import Level, Urgency
+
+
+class ScreeningStatus(StrEnum):
+    """How a screening ended."""
+
+    RANKED = "ranked"
+    NOT_SCORED = "not scored"
+
+
+class FindingScore(Value):
+    """A calibrated probability beside its operating point."""
+
+    finding: str
+    label: str
+    """The name a person reads."""
+    probability: float
+    operating_point: float
+    positive: bool
+    """probability >= operating_point."""
+    level: Level | None
+    """What a positive finding proposes; None where the evidence is too weak to affect the order (experimental)."""
+
+
+class BundleIdentity(Value):
+    """Which model, to the byte."""
+
+    name: str
+    version: str
+    weights_sha256: str
+
+
+class ImageScreening(Value):
+    """Gates and scores of one image; `scores` is empty when a gate stopped it."""
+
+    sop_instance_uid: str
+    gates: tuple[GateResult, ...]
+    bundle: BundleIdentity | None
+    """The bundle the gates judged for; None where no bundle reads this kind of image."""
+    scores: tuple[FindingScore, ...] = ()
+
+
+class StudyScreening(Value):
+    """The result of one pass over a study. Equal input and bundle give an equal value, `seconds` aside."""
+
+    study_instance_uid: str
+    status: ScreeningStatus
+    urgency: Urgency
+    images: tuple[ImageScreening, ...]
+    findings: tuple[FindingScore, ...]
+    """Per finding the highest probability over the images that were scored, most urgent first."""
+    bundle: BundleIdentity | None
+    images_sha256: str
+    """SHA-256 over the sorted hashes of the study's files: which pixels this result speaks of."""
+    software_version: str
+    seconds: dict[str, float]
+    """Wall time by stage: read, prepare, score, total."""

@@ -1,0 +1,1 @@
+"""For those who make models: train, calibrate, evaluate, benchmark."""

@@ -1,0 +1,1 @@
+"""May a model speak about it? One small file per gate."""

@@ -1,0 +1,1 @@
+"""What arrived? Bytes to instances: sniff, unpack, limits, duplicates, conflicts."""

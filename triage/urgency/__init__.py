@@ -1,0 +1,1 @@
+"""Who is next? Levels and the decision for one study."""

@@ -1,0 +1,1 @@
+"""What programs ask over HTTP: the door, uploads, pixels, maps, health."""
