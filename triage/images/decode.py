@@ -1,0 +1,299 @@
+"""Pixel data to stored values, exactly (PS3.5 8 and A.4), by the fastest exact decoder for each syntax.
+
+Compressed codestreams are decoded by native code, which hostile bytes may crash: call `decode` through
+triage.images.decode_pool, never directly in a long-lived process.
+"""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from data_schemas.errors import RefusedFile, UnreadablePixels
+from data_schemas.explanation import Affine
+from data_schemas.study import InstanceHeader
+from triage.images.geometry import IDENTITY
+from triage.images.headers import Opened, ReadLimits, number, open_dataset
+from triage.images.look import read_look
+from triage.images.pixels import StoredPixels
+
+Array = NDArray[Any]
+UNCOMPRESSED = frozenset(
+    {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
+)
+JPEG = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
+J2K = frozenset({JPEG2000, JPEG2000Lossless})
+HT = frozenset({HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL})
+LONG_VRS = (b"OB", b"OW", b"UN", b"OF", b"OD")
+UNDEFINED = 0xFFFFFFFF
+
+
+def is_compressed(header: InstanceHeader) -> bool:
+    """Whether a native decoder would have to read the pixels."""
+    return header.transfer_syntax_uid not in UNCOMPRESSED
+
+
+def decode(
+    path: Path,
+    header: InstanceHeader,
+    *,
+    at_least_px: int | None = None,
+    frame: int = 0,
+    limits: ReadLimits | None = None,
+) -> StoredPixels:
+    """The stored values of one frame and how to read them.
+
+    `at_least_px`: JPEG 2000 may be read at a half, quarter or eighth as long as its shorter side keeps that many
+    pixels; the grid of the result then has its own way back, `to_image`. Raises UnreadablePixels with one sentence.
+    """
+    try:
+        opened = open_dataset(path, limits or ReadLimits())
+    except RefusedFile as error:
+        raise UnreadablePixels(error.sentence) from error
+    with opened.source:
+        if opened.pixels_at is None:
+            raise UnreadablePixels("the file holds no pixels")
+        check_layout(header)
+        if is_compressed(header):
+            values, to_image = compressed(opened, header, frame, at_least_px)
+        else:
+            values, to_image = uncompressed(opened, header, frame), IDENTITY
+        return StoredPixels(grey_or_rgb(values, header, opened.dataset), header, read_look(opened.dataset), to_image)
+
+
+def check_layout(header: InstanceHeader) -> None:
+    """Raises UnreadablePixels for a layout that is not read here."""
+    if header.bits_allocated not in (8, 16):
+        raise UnreadablePixels(f"{header.bits_allocated} bits allocated a pixel; 8 and 16 are read")
+    if not 1 <= header.bits_stored <= header.bits_allocated or header.high_bit >= header.bits_allocated:
+        raise UnreadablePixels(f"{header.bits_stored} bits stored do not fit {header.bits_allocated} allocated")
+    if header.samples_per_pixel not in (1, 3):
+        raise UnreadablePixels(f"{header.samples_per_pixel} samples a pixel; 1 and 3 are read")
+    if header.samples_per_pixel == 3 and header.bits_allocated != 8:
+        raise UnreadablePixels("colour with 16 bits a sample is not read")
+
+
+def element_value(opened: Opened) -> tuple[int, int]:
+    """Offset of the pixels' first byte and their length as the element states it (PS3.5 7.1)."""
+    source, at = opened.source, opened.pixels_at or 0
+    syntax = opened.dataset.file_meta.TransferSyntaxUID
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    source.seek(at + 4)
+    head = source.read(8)
+    if len(head) < 8:
+        raise UnreadablePixels("the pixel data is cut off; ask the sender for the image again")
+    if syntax == ImplicitVRLittleEndian:
+        return at + 8, struct.unpack("<I", head[:4])[0]
+    if head[:2] in LONG_VRS:
+        length = source.read(0) or head[4:8]
+        return at + 12, struct.unpack(order + "I", length)[0]
+    return at + 8, struct.unpack(order + "H", head[2:4])[0]
+
+
+def uncompressed(opened: Opened, header: InstanceHeader, frame: int) -> Array:
+    """(rows, columns) or (rows, columns, 3), read at the offset of the frame and no more."""
+    start, stated = element_value(opened)
+    shape, size = (header.rows, header.columns), header.bits_allocated // 8
+    subsampled = header.photometric_interpretation == "YBR_FULL_422"
+    wanted = header.rows * header.columns * size * (2 if subsampled else header.samples_per_pixel)
+    opened.source.seek(start + frame * wanted)
+    data = opened.source.read(wanted)
+    if len(data) < wanted or (stated != UNDEFINED and stated < (frame + 1) * wanted):
+        held = min(len(data), max(stated - frame * wanted, 0))
+        raise UnreadablePixels(
+            f"the pixel data is shorter than {header.rows} x {header.columns} needs ({held} of {wanted} bytes); "
+            "ask the sender for the image again"
+        )
+    if subsampled:
+        return full_from_422(np.frombuffer(data, np.uint8), header)
+    order = ">" if header.transfer_syntax_uid == ExplicitVRBigEndian else "<"
+    values = np.frombuffer(data, np.dtype(f"{order}u{size}")).astype(f"=u{size}", copy=False)
+    if header.samples_per_pixel == 1:
+        return whole_values(values.reshape(shape), header)
+    planar = number(opened.dataset, "PlanarConfiguration") == 1
+    return values.reshape(3, *shape).transpose(1, 2, 0) if planar else values.reshape(*shape, 3)
+
+
+def full_from_422(data: NDArray[np.uint8], header: InstanceHeader) -> Array:
+    """YBR_FULL_422 as stored, Y Y Cb Cr (PS3.3 C.7.6.3.1.2), to (rows, columns, 3) YBR."""
+    if header.columns % 2:
+        raise UnreadablePixels("YBR_FULL_422 with an odd number of columns is not read")
+    four = data.reshape(header.rows, header.columns // 2, 4)
+    luma = four[..., :2].reshape(header.rows, header.columns)
+    return np.dstack([luma, *(np.repeat(four[..., i], 2, axis=1) for i in (2, 3))])
+
+
+def whole_values(values: Array, header: InstanceHeader) -> Array:
+    """The stored bits alone: other bits of the word masked, two's complement sign extended (PS3.5 8.1.1)."""
+    bits, shift = header.bits_stored, header.high_bit + 1 - header.bits_stored
+    if shift:
+        values = values >> max(shift, 0)
+    if bits < header.bits_allocated:
+        values = values & values.dtype.type((1 << bits) - 1)
+    if not header.pixel_representation:
+        return values
+    signed = values.view(np.dtype(f"i{values.itemsize}"))
+    unused = header.bits_allocated - bits
+    return (signed << unused) >> unused if unused else signed
+
+
+def compressed(opened: Opened, header: InstanceHeader, frame: int, at_least_px: int | None) -> tuple[Array, Affine]:
+    """One frame of an encapsulated element, and the way back to the full grid."""
+    data = codestream(opened, header, frame)
+    reduction = reduction_of(header, at_least_px)
+    decoder = decoder_for(header.transfer_syntax_uid)
+    try:
+        values = decoder(data, header, reduction)
+    except (RuntimeError, ValueError, TypeError, OSError, MemoryError, NotImplementedError) as error:
+        raise UnreadablePixels(
+            f"the {name_of(header)} pixel data is damaged; ask the sender for the image again",
+            kind=type(error).__name__,
+        ) from error
+    expected = tuple(-(-side // reduction) for side in (header.rows, header.columns))
+    if values.shape[:2] != expected:
+        raise UnreadablePixels(
+            f"the pixel data holds {values.shape[0]} x {values.shape[1]} pixels, the header says "
+            f"{header.rows} x {header.columns}; ask the sender for the image again"
+        )
+    if values.ndim == 2 and header.samples_per_pixel == 1:
+        values = signed_as_stated(values, header)
+    return values, reduced_to_full(reduction)
+
+
+def codestream(opened: Opened, header: InstanceHeader, frame: int) -> bytes:
+    """The fragments of one frame, joined."""
+    start, stated = element_value(opened)
+    opened.source.seek(start)
+    encapsulated = opened.source.read(-1 if stated == UNDEFINED else stated)
+    try:
+        frames = generate_frames(encapsulated, number_of_frames=header.frames)
+        for index, data in enumerate(frames):
+            if index == frame:
+                return data
+    except (ValueError, struct.error, IndexError, OSError, EOFError) as error:
+        raise UnreadablePixels("the pixel data's fragments are damaged; ask the sender for the image again") from error
+    raise UnreadablePixels("the pixel data holds fewer frames than the header says; ask the sender for the image again")
+
+
+def reduction_of(header: InstanceHeader, at_least_px: int | None) -> int:
+    """1, 2, 4 or 8: how far JPEG 2000 may be read below its full resolution."""
+    if at_least_px is None or header.transfer_syntax_uid not in J2K or header.samples_per_pixel != 1:
+        return 1
+    shorter = min(header.rows, header.columns)
+    return next((factor for factor in (8, 4, 2) if shorter // factor >= at_least_px), 1)
+
+
+def reduced_to_full(reduction: int) -> Affine:
+    """Low-band samples lie on every 2nd, 4th … sample of the full grid, from the first on (ISO/IEC 15444-1 B.5)."""
+    return ((float(reduction), 0.0, 0.0), (0.0, float(reduction), 0.0))
+
+
+Decoder = Callable[[bytes, InstanceHeader, int], Array]
+
+
+def decoder_for(syntax: str) -> Decoder:
+    """The decoder of a transfer syntax. Raises UnreadablePixels, naming it, where there is none."""
+    if syntax in JPEG:
+        return decode_jpeg
+    if syntax in (JPEGLSLossless, JPEGLSNearLossless):
+        return lambda data, header, reduction: np.asarray(imagecodecs.jpegls_decode(data))
+    if syntax in J2K:
+        return decode_jpeg2000
+    if syntax in HT:
+        return lambda data, header, reduction: np.asarray(imagecodecs.htj2k_decode(data))
+    if syntax == RLELossless:
+        return decode_rle
+    raise UnreadablePixels(f"transfer syntax {syntax} is not supported; ask for the image uncompressed")
+
+
+def name_of(header: InstanceHeader) -> str:
+    """What people call the compression."""
+    syntax = header.transfer_syntax_uid
+    names = ((JPEG, "JPEG"), (J2K, "JPEG 2000"), (HT, "HTJ2K"), ({RLELossless}, "RLE"))
+    return next((name for group, name in names if syntax in group), "JPEG-LS")
+
+
+def decode_jpeg(data: bytes, header: InstanceHeader, reduction: int) -> Array:
+    """JPEG processes 1, 2, 4 and 14."""
+    return np.asarray(imagecodecs.jpeg8_decode(data))
+
+
+def decode_jpeg2000(data: bytes, header: InstanceHeader, reduction: int) -> Array:
+    """At full resolution by imagecodecs in two threads, else by Pillow, which shifts values to 16 bits."""
+    if reduction == 1:
+        return np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=2))
+    import io
+
+    from PIL import Image, Jpeg2KImagePlugin
+
+    image = Image.open(io.BytesIO(data))
+    if not isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
+        raise ValueError("not JPEG 2000")
+    image.reduce = reduction.bit_length() - 1
+    # Pillow halves sides by rounding, JPEG 2000 upwards (ISO/IEC 15444-1 B.5): sides that divide evenly suit both
+    image._size = tuple(-(-side // reduction) * reduction for side in image.size)
+    image.load()
+    values = np.asarray(image)
+    return values >> (16 - header.bits_stored) if values.itemsize == 2 else values
+
+
+def decode_rle(data: bytes, header: InstanceHeader, reduction: int) -> Array:
+    """PS3.5 G: byte planes, most significant first; one sample plane after the other."""
+    size = header.bits_allocated // 8
+    flat = imagecodecs.dicomrle_decode(data, np.dtype(f"<u{size}"))
+    values = np.frombuffer(flat, f"<u{size}").reshape(header.samples_per_pixel, header.rows, header.columns)
+    return values[0] if header.samples_per_pixel == 1 else values.transpose(1, 2, 0)
+
+
+def signed_as_stated(values: Array, header: InstanceHeader) -> Array:
+    """Decoded words to stored values: some encoders state no sign, the header then does (pydicom issue 1149)."""
+    if values.dtype.kind == "i":
+        values = values.view(np.dtype(f"u{values.itemsize}"))
+    if values.itemsize * 8 < header.bits_allocated:
+        values = values.astype(np.dtype(f"u{header.bits_allocated // 8}"))
+    high = header.model_copy(update={"high_bit": header.bits_stored - 1})
+    return whole_values(values, high if header.transfer_syntax_uid != RLELossless else header)
+
+
+def grey_or_rgb(values: Array, header: InstanceHeader, dataset: Dataset) -> Array:
+    """Colour as RGB uint8; grey as it is."""
+    if values.ndim == 3:
+        if header.photometric_interpretation.startswith("YBR_FULL") and not is_rgb_already(header):
+            values = cv2.cvtColor(np.ascontiguousarray(values[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB)
+        return np.ascontiguousarray(values.astype(np.uint8, copy=False))
+    if header.photometric_interpretation == "PALETTE COLOR":
+        from pydicom.pixels.processing import apply_color_lut
+
+        coloured = apply_color_lut(values, dataset)
+        return (coloured >> 8 if coloured.itemsize == 2 else coloured).astype(np.uint8)
+    return values
+
+
+def is_rgb_already(header: InstanceHeader) -> bool:
+    """JPEG decoders turn YBR into RGB by themselves; RLE and plain pixels stay as stored."""
+    return header.transfer_syntax_uid in JPEG

@@ -1,0 +1,112 @@
+"""Warm child processes that decode compressed pixels within limits, so that a hostile stream ends one image only."""
+
+import multiprocessing
+import queue
+import resource
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from data_schemas.errors import UnreadablePixels
+from data_schemas.study import InstanceHeader
+from triage.images.decode import decode, is_compressed
+from triage.images.headers import ReadLimits
+from triage.images.pixels import StoredPixels
+
+
+class Child:
+    """One decoding process and the pipe to it."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=serve, args=(theirs, memory_bytes), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def end(self) -> None:
+        """Kills the process and waits for it."""
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+
+
+class DecodePool:
+    """Decodes in at most `processes` children, each image within `seconds` and `memory_bytes`; safe for threads."""
+
+    def __init__(self, processes: int, seconds: float, memory_bytes: int, limits: ReadLimits | None = None) -> None:
+        self.seconds, self.memory_bytes, self.limits = seconds, memory_bytes, limits or ReadLimits()
+        self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
+        for _ in range(processes):
+            self._idle.put(None)
+        self._closed = threading.Event()
+        self._processes = processes
+
+    def read(
+        self, path: Path, header: InstanceHeader, at_least_px: int | None = None, *, frame: int = 0
+    ) -> StoredPixels:
+        """The stored values of one frame; uncompressed ones are read here, compressed ones by a child.
+
+        Raises UnreadablePixels with one sentence for damaged pixels, and for those that need more time or memory than
+        the limits give; the child is then replaced.
+        """
+        if not is_compressed(header):
+            return decode(path, header, at_least_px=at_least_px, frame=frame, limits=self.limits)
+        child = self._idle.get()
+        try:
+            child = child or Child(self.memory_bytes)
+            answer = self._ask(child, (path, header, at_least_px, frame, self.limits))
+        except (EOFError, OSError, TimeoutError) as error:
+            if child is not None:
+                child.end()
+            child = None
+            slow = isinstance(error, TimeoutError)
+            why = f"takes longer than {self.seconds:.0f} s to decode" if slow else "crashes its decoder"
+            raise UnreadablePixels(f"the pixel data {why}; ask the sender for the image again") from error
+        finally:
+            self._idle.put(child)
+        if isinstance(answer, UnreadablePixels):
+            raise answer
+        return answer
+
+    def _ask(self, child: Child, request: tuple[object, ...]) -> StoredPixels | UnreadablePixels:
+        child.pipe.send(request)
+        if not child.pipe.poll(self.seconds):
+            raise TimeoutError
+        answer: StoredPixels | UnreadablePixels = child.pipe.recv()
+        return answer
+
+    def close(self) -> None:
+        """Ends every child; the pool must be idle."""
+        for _ in range(self._processes):
+            child = self._idle.get()
+            if child is not None:
+                child.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def serve(pipe: Connection, memory_bytes: int) -> None:
+    """A child's whole life: requests in, pixels or their fault out, until the pipe closes."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    while True:
+        try:
+            path, header, at_least_px, frame, limits = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(decode(path, header, at_least_px=at_least_px, frame=frame, limits=limits))
+        except UnreadablePixels as error:
+            pipe.send(UnreadablePixels(error.sentence))
+        except MemoryError:
+            pipe.send(UnreadablePixels("the pixel data needs more memory to decode than the limit gives"))

@@ -1,0 +1,120 @@
+"""Stored pixels to the network's input, by the plain values of a bundle: numpy and OpenCV only.
+
+Order of work, and why:
+1. to the upright of a frontal radiograph, where Patient Orientation states it;
+2. reduced by area on the stored values, as far as the input's grid: the full picture is touched once, as integers;
+3. display values (modality LUT, window, presentation LUT, polarity) of the small picture;
+4. percentiles of the small picture to 0 and 1, clipped;
+5. fitted, normalised, repeated over the channels.
+
+Pixel (x, y) counts columns and rows; pixel centres are whole numbers, so the image covers -0.5 to side - 0.5.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schemas.bundle import Fit, PrepareSpec
+from data_schemas.explanation import Affine
+from triage.images.display import display
+from triage.images.geometry import compose, upright
+from triage.images.pixels import StoredPixels
+
+REDUCED_READ_MARGIN = 1.5
+"""A reduced read keeps at least this many source pixels per input pixel (measured: fewer move the scores)."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One image as the network takes it."""
+
+    tensor: NDArray[np.float32]
+    """(channels, height, width), C-contiguous."""
+    to_image: Affine
+    """From the network's grid to the original image's grid."""
+
+
+@dataclass(frozen=True)
+class _Box:
+    """Where the picture lies inside the network's grid, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def prepare(pixels: StoredPixels, spec: PrepareSpec) -> Prepared:
+    """The network's input for one image and the way back to its pixels.
+
+    `pixels` may have been read at a reduced resolution; its own way back is included. Equal input gives an equal
+    result, bit for bit.
+    """
+    turn = upright(pixels.header, *pixels.values.shape[:2])
+    values = turn.apply(pixels.values)
+    rows, columns = values.shape[:2]
+    box = _box(rows, columns, spec)
+    small = replace(pixels, values=reduce_by_area(values, box.height, box.width))
+    unit = _to_unit(display(small), spec.low_percentile, spec.high_percentile)
+    grid = np.full((spec.height, spec.width), -spec.mean / spec.std, dtype=np.float32)
+    inside = grid[box.top : box.top + box.height, box.left : box.left + box.width]
+    np.multiply(unit - np.float32(spec.mean), np.float32(1.0 / spec.std), out=inside)
+    tensor = np.repeat(grid[np.newaxis], spec.channels, axis=0)
+    to_turned = _box_to_source(box, rows, columns)
+    return Prepared(tensor, compose(pixels.to_image, compose(turn.to_image, to_turned)))
+
+
+def needed_px(spec: PrepareSpec) -> int:
+    """Shortest side, in pixels, that a reduced read must still have (`at_least_px` of triage.images.decode)."""
+    return int(np.ceil(REDUCED_READ_MARGIN * max(spec.height, spec.width)))
+
+
+def reduce_by_area(values: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """Stored values (rows, columns) or (rows, columns, 3) to height x width in their own type.
+
+    A side that shrinks takes the mean over the pixel's area; a side that grows is interpolated linearly. Both keep
+    the outer edges of the image where they are.
+    """
+    rows, columns = values.shape[:2]
+    stored = values.dtype
+    if stored.itemsize > 2 and stored.kind in "iu":
+        values = values.astype(np.float64)  # OpenCV does not resize 32-bit integers; float64 holds them exactly
+    values = np.ascontiguousarray(values)
+    shrunk = (min(width, columns), min(height, rows))
+    if shrunk != (columns, rows):
+        values = cv2.resize(values, shrunk, interpolation=cv2.INTER_AREA)
+    if shrunk != (width, height):
+        values = cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
+    if values.dtype != stored:
+        values = np.rint(values).astype(stored)
+    return values
+
+
+def _box(rows: int, columns: int, spec: PrepareSpec) -> _Box:
+    if spec.fit is Fit.STRETCH:
+        return _Box(0, 0, spec.height, spec.width)
+    factor = min(spec.height / rows, spec.width / columns)
+    height = min(max(round(rows * factor), 1), spec.height)
+    width = min(max(round(columns * factor), 1), spec.width)
+    return _Box((spec.height - height) // 2, (spec.width - width) // 2, height, width)
+
+
+def _box_to_source(box: _Box, rows: int, columns: int) -> Affine:
+    """Network grid to the grid that was reduced: edges fall on edges, so centres shift by half a pixel."""
+    across, down = columns / box.width, rows / box.height
+    return (
+        (across, 0.0, (0.5 - box.left) * across - 0.5),
+        (0.0, down, (0.5 - box.top) * down - 0.5),
+    )
+
+
+def _to_unit(values: NDArray[np.float32], low_percentile: float, high_percentile: float) -> NDArray[np.float32]:
+    """Percentiles to 0 and 1, clipped; an image of one value becomes 0."""
+    low, high = (np.float32(v) for v in np.percentile(values, (low_percentile, high_percentile)))
+    if not high > low:
+        return np.zeros_like(values)
+    unit: NDArray[np.float32] = np.clip((values - low) * (np.float32(1.0) / (high - low)), 0.0, 1.0)
+    return unit

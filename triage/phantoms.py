@@ -1,0 +1,253 @@
+"""Chest phantoms, drawn as the projection of simple bodies and marked PHANTOM wherever a person looks.
+
+For a machine without data: they show how the program works, never how well a model does. A pixel is the sum of path
+lengths through ellipsoids and tubes, as in an X-ray, so that bodies shine through each other.
+
+Coordinates: x from 0 (patient's right) to 1 across the width, y downwards in the same unit; heights reach 1.2.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+Field = NDArray[np.float32]
+COLUMNS, ROWS = 700, 840
+"""Grid of the bodies."""
+ENLARGED = 2
+"""Image pixels per pixel of that grid."""
+BITS = 12
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """One study to draw."""
+
+    name: str
+    words: str
+    """What was drawn, for the study description."""
+    heart: float = 1.0
+    """Size of the heart against the usual one."""
+    opacity: bool = False
+    effusion: bool = False
+    nodule: bool = False
+    blank: bool = False
+    """An exposure without a body."""
+    priority: str = ""
+    seed: int = 0
+
+
+PHANTOMS = (
+    Phantom("NORMAL-1", "nothing drawn", seed=1),
+    Phantom("OPACITY", "drawn opacity in the right lower zone", opacity=True, seed=2),
+    Phantom("EFFUSION", "drawn effusion on the left", effusion=True, seed=3),
+    Phantom("HEART", "drawn large heart", heart=1.4, seed=4),
+    Phantom("NODULE", "drawn nodule in the left upper zone", nodule=True, seed=5),
+    Phantom("NORMAL-2", "nothing drawn, ordered STAT", priority="STAT", seed=6),
+    Phantom("HEART-AND-EFFUSION", "drawn large heart and effusion", heart=1.45, effusion=True, seed=7),
+    Phantom("BLANK", "exposure without a body", blank=True, seed=8),
+)
+
+
+def write_phantoms(folder: Path) -> list[Path]:
+    """One DICOM file a phantom; the same bytes each time, so that a second demo adds nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for phantom in PHANTOMS:
+        path = folder / f"phantom-{phantom.name.lower()}.dcm"
+        dcmwrite(path, as_dicom(phantom, draw(phantom)), enforce_file_format=True)
+        paths.append(path)
+    return paths
+
+
+def as_dicom(phantom: Phantom, values: NDArray[np.uint16]) -> Dataset:
+    """A digital X-ray image for presentation (PS3.3 A.26) with stored values (rows, columns) of 12 bits."""
+    uids = [generate_uid(entropy_srcs=["triage phantom", phantom.name, kind]) for kind in ("study", "series", "image")]
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = uids
+    dataset.PatientName, dataset.PatientID = f"PHANTOM^{phantom.name}", f"PHANTOM-{phantom.seed}"
+    dataset.PatientBirthDate, dataset.PatientSex, dataset.PatientAge = "", "O", "050Y"
+    dataset.StudyDate, dataset.StudyTime = "20260101", f"08{phantom.seed:02}00"
+    dataset.AccessionNumber, dataset.ReferringPhysicianName = f"PHANTOM-{phantom.seed}", ""
+    dataset.StudyDescription = f"PHANTOM chest PA: {phantom.words}"[:64]
+    dataset.SeriesDescription, dataset.InstitutionName = "PHANTOM, drawn by Triage", "PHANTOM"
+    dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "PHANTOM", 1, 1
+    dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition = "DX", "CHEST", "PA"
+    dataset.PatientOrientation = ["L", "F"]
+    dataset.ImageType, dataset.PresentationIntentType = ["DERIVED", "PRIMARY"], "FOR PRESENTATION"
+    dataset.BurnedInAnnotation, dataset.PresentationLUTShape = "NO", "IDENTITY"
+    dataset.PhotometricInterpretation, dataset.SamplesPerPixel = "MONOCHROME2", 1
+    dataset.Rows, dataset.Columns = values.shape
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, BITS, BITS - 1, 0
+    dataset.ImagerPixelSpacing = [0.25, 0.25]
+    if phantom.priority:
+        dataset.RequestedProcedurePriority = phantom.priority
+    dataset.PixelData = values.tobytes()
+    dataset["PixelData"].VR = "OW"
+    return dataset
+
+
+def draw(phantom: Phantom) -> NDArray[np.uint16]:
+    """Stored values (rows, columns): low is dark."""
+    random = np.random.default_rng(phantom.seed)
+    size = (COLUMNS * ENLARGED, ROWS * ENLARGED)
+    if phantom.blank:
+        picture = np.full(size[::-1], 0.5, np.float32)
+    else:
+        picture = cv2.resize(film(chest(phantom, random)), size, interpolation=cv2.INTER_CUBIC)
+        picture += cv2.GaussianBlur(random.normal(0, 0.015, picture.shape).astype(np.float32), (0, 0), 0.9)
+    picture += random.normal(0, 0.0005, picture.shape).astype(np.float32)
+    return np.rint(np.clip(picture, 0, 1) * (2**BITS - 1)).astype(np.uint16)
+
+
+def film(path_length: Field) -> Field:
+    """Path lengths to brightness 0..1 as films are processed: large differences reduced, edges kept."""
+    flat = path_length - 0.45 * cv2.GaussianBlur(path_length, (0, 0), COLUMNS / 14)
+    low, high = np.percentile(flat, (1, 99.5))
+    tone: Field = np.clip((flat - low) / (high - low), 0, 1).astype(np.float32)
+    return tone * np.float32(0.88) + np.float32(0.06)
+
+
+def chest(phantom: Phantom, random: np.random.Generator) -> Field:
+    """Path lengths of the whole chest."""
+    sway = float(random.uniform(-0.012, 0.012))
+    lift = float(random.uniform(-0.02, 0.02))
+    lungs, below = air(phantom, sway, lift)
+    soft = torso(sway)
+    body = soft - 0.80 * np.minimum(lungs, soft) + 0.10 * below * (soft > 0)
+    body += 0.75 * heart(phantom, sway) * (1 - 0.6 * below)
+    body += 1.1 * tubes(skeleton(random, sway))
+    body += 1.3 * tubes(branches(random, sway)) * np.clip(lungs * 6, 0, 1)
+    body += lesions(phantom, random) * np.clip(lungs * 8, 0, 1)
+    return cv2.GaussianBlur(body, (0, 0), 0.8)
+
+
+def grid() -> tuple[Field, Field]:
+    """x and y of every pixel, each (rows, columns)."""
+    x, y = np.meshgrid(np.arange(COLUMNS, dtype=np.float32), np.arange(ROWS, dtype=np.float32))
+    return (x + 0.5) / COLUMNS, (y + 0.5) / COLUMNS
+
+
+def ellipsoid(cx: float, cy: float, a: float, b: float, depth: float, turn_degrees: float = 0.0) -> Field:
+    """Path length through an ellipsoid with half axes a, b in the picture and `depth` along the beam."""
+    x, y = grid()
+    angle = np.deg2rad(turn_degrees)
+    u = ((x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)) / a
+    v = (-(x - cx) * np.sin(angle) + (y - cy) * np.cos(angle)) / b
+    inside: Field = (2 * depth * np.sqrt(np.clip(1 - u**2 - v**2, 0, None))).astype(np.float32)
+    return inside
+
+
+def torso(sway: float) -> Field:
+    """Soft tissue of trunk, neck, shoulders and arms."""
+    trunk = ellipsoid(0.5 + sway, 0.85, 0.47, 1.05, 0.125)
+    neck = ellipsoid(0.5 + sway, -0.02, 0.105, 0.30, 0.10)
+    shoulders = ellipsoid(0.16, 0.30, 0.30, 0.15, 0.055, -24) + ellipsoid(0.84, 0.30, 0.30, 0.15, 0.055, 24)
+    arms = ellipsoid(-0.02, 0.75, 0.11, 0.62, 0.05, 4) + ellipsoid(1.02, 0.75, 0.11, 0.62, 0.05, -4)
+    return np.maximum(trunk, neck) + 0.8 * np.maximum(shoulders, arms)
+
+
+def air(phantom: Phantom, sway: float, lift: float) -> tuple[Field, Field]:
+    """Path length through both lungs, and how far each pixel lies below the diaphragm, 0 to 1."""
+    x, y = grid()
+    right = ellipsoid(0.30 + sway, 0.66, 0.205, 0.56, 0.115, 3)
+    left = ellipsoid(0.70 + sway, 0.66, 0.20, 0.56, 0.115, -3)
+    domes = np.where(x < 0.5 + sway, 0.86 + 2.6 * (x - 0.33) ** 2, 0.895 + 2.6 * (x - 0.66) ** 2) + lift
+    fluid = domes - (0.10 + 0.9 * np.clip(x - 0.60, 0, None) ** 1.3 if phantom.effusion else 0) * (x > 0.5)
+    medial = softly(0.055 + 0.02 * np.clip(y - 0.3, 0, None) - np.abs(x - 0.5 - sway), 0.006)
+    lungs: Field = ((right + left) * softly(fluid - y, 0.005) * (1 - medial)).astype(np.float32)
+    bubble = ellipsoid(0.66, 1.0, 0.055, 0.03, 0.05)
+    return lungs + bubble, softly(y - domes, 0.005)
+
+
+def softly(distance: Field, width: float) -> Field:
+    """1 well inside (above 0), 0 well outside."""
+    step: Field = (1 / (1 + np.exp(np.clip(-distance / width, -60, 60)))).astype(np.float32)
+    return step
+
+
+def heart(phantom: Phantom, sway: float) -> Field:
+    """Heart, great vessels and hila."""
+    size = phantom.heart
+    muscle = ellipsoid(0.55 + sway, 0.75, 0.165 * size, 0.125 * size, 0.075 * size, 38)
+    muscle += ellipsoid(0.47 + sway, 0.75, 0.07 * size, 0.12 * size, 0.03 * size)
+    aorta = ellipsoid(0.555 + sway, 0.40, 0.045, 0.05, 0.025) + ellipsoid(0.54 + sway, 0.60, 0.035, 0.24, 0.02)
+    cava = ellipsoid(0.455 + sway, 0.45, 0.03, 0.24, 0.015)
+    hila = ellipsoid(0.40 + sway, 0.57, 0.035, 0.06, 0.018, 20) + ellipsoid(0.60 + sway, 0.545, 0.035, 0.06, 0.018, -20)
+    return muscle + aorta + cava + hila
+
+
+def tubes(lines: Iterator[tuple[NDArray[np.float64], float]]) -> Field:
+    """Path length through round rods along polylines of (x, y), each with a radius."""
+    total = np.zeros((ROWS, COLUMNS), np.float32)
+    for points, radius in lines:
+        margin = int(radius * COLUMNS) + 2
+        pixels = np.rint(points * COLUMNS).astype(np.int32)
+        left, top = np.maximum(pixels.min(axis=0) - margin, 0)
+        right, bottom = np.minimum(pixels.max(axis=0) + margin, (COLUMNS, ROWS))
+        if right <= left or bottom <= top:
+            continue
+        mask = np.full((bottom - top, right - left), 255, np.uint8)
+        cv2.polylines(mask, [np.rint((points * COLUMNS - (left, top)) * 16).astype(np.int32)], False, 0, 1, shift=4)
+        away = cv2.distanceTransform(mask, cv2.DIST_L2, 5) / COLUMNS
+        total[top:bottom, left:right] += 2 * np.sqrt(np.clip(radius**2 - away**2, 0, None)).astype(np.float32)
+    return total
+
+
+def skeleton(random: np.random.Generator, sway: float) -> Iterator[tuple[NDArray[np.float64], float]]:
+    """Polylines and radii of ribs, clavicles, shoulder blades and spine."""
+    u = np.linspace(0, 1, 40)
+    for rib in range(11):
+        level = 0.13 + 0.078 * rib + random.uniform(-0.004, 0.004)
+        reach = 0.19 + 0.24 * np.sin(np.pi * min((rib + 1.5) / 14, 0.5))
+        for side in (-1, 1):
+            x = 0.5 + sway + side * (0.03 + reach * np.sin(u * np.pi * 0.5))
+            back = level - 0.03 * np.sin(u * np.pi) + 0.12 * u**2.4
+            for edge in (-0.009, 0.0, 0.009):  # the cortex is brighter than the middle
+                yield np.stack([x, back + edge], axis=1), 0.008 if edge == 0 else 0.0035
+            if rib < 8:
+                front = 0.5 + sway + side * (0.03 + reach * np.cos(u * np.pi * 0.40))
+                yield np.stack([front, level + 0.10 + 0.13 * u**1.3], axis=1), 0.006
+    for side in (-1, 1):
+        x = 0.5 + sway + side * (0.04 + 0.33 * u)
+        yield np.stack([x, 0.235 - 0.08 * u + 0.015 * np.sin(u * 2 * np.pi)], axis=1), 0.014
+        yield np.stack([0.5 + side * (0.36 + 0.09 * u), 0.24 + 0.36 * u - 0.3 * u**2], axis=1), 0.007
+        yield np.array([[0.5 + side * 0.45, 0.24], [0.5 + side * 0.49, 0.75]]), 0.022
+    for vertebra in range(16):
+        y = 0.02 + 0.074 * vertebra
+        yield np.array([[0.478 + sway, y], [0.522 + sway, y]]), 0.024
+
+
+def branches(random: np.random.Generator, sway: float) -> Iterator[tuple[NDArray[np.float64], float]]:
+    """Polylines and radii of vessels that leave the hila and grow thinner."""
+    steps = np.linspace(0, 1, 14)
+    for side in (-1, 1):
+        for _ in range(46):
+            bend = random.uniform(-1.35, 1.4) + random.uniform(-0.6, 0.6) * steps
+            length = random.uniform(0.12, 0.40)
+            x = 0.5 + sway + side * (0.08 + np.cumsum(np.cos(bend)) * length / 14 * 0.62)
+            y = 0.55 + np.cumsum(np.sin(bend)) * length / 14
+            for start in range(0, 13, 3):
+                part = slice(start, start + 4)
+                yield np.stack([x[part], y[part]], axis=1), 0.0055 * (1 - 0.75 * start / 13)
+
+
+def lesions(phantom: Phantom, random: np.random.Generator) -> Field:
+    """What was asked for beside the anatomy; fluid and a large heart are drawn with it."""
+    total = np.zeros((ROWS, COLUMNS), np.float32)
+    if phantom.nodule:
+        total += 0.8 * ellipsoid(0.71, 0.44, 0.028, 0.028, 0.028)
+    if phantom.opacity:
+        for _ in range(60):
+            at, side = random.normal((0.29, 0.72), (0.05, 0.05)), random.uniform(0.015, 0.045)
+            total += 0.13 * ellipsoid(at[0], at[1], side, side, side)
+    return total

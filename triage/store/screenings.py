@@ -1,0 +1,177 @@
+"""Results of screening, each written once."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from sqlalchemy import Connection, insert, select, update
+
+from data_schemas.audit import TrailEvent
+from data_schemas.errors import NotFound
+from data_schemas.explanation import Explanation
+from data_schemas.score import ScreeningStatus, StudyScreening
+from data_schemas.study import StudyToScreen
+from data_schemas.worklist import StudyStatus
+from triage.store import trail
+from triage.store.database import Store, bump, writing
+from triage.store.files import map_path, write_whole
+from triage.store.studies import request_of, study_row
+from triage.store.tables import explanations as explanation_rows
+from triage.store.tables import screenings, studies
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A study that a worker has taken up."""
+
+    request: StudyToScreen
+    revision: int
+    attempts: int
+    """How often a worker began with this revision, this time included."""
+
+
+def begin_screening(store: Store, study_uid: str) -> Begun | None:
+    """Shows that a worker has taken the study up; None when its newest images are screened already. Raises NotFound."""
+    with writing(store) as connection:
+        row = study_row(connection, study_uid)
+        if row.screened_revision >= row.revision:
+            return None
+        changes = {"attempts": row.attempts + 1}
+        if row.status == StudyStatus.WAITING:
+            changes["status"] = StudyStatus.SCREENING
+        connection.execute(update(studies).where(studies.c.study_uid == study_uid).values(changes))
+        return Begun(request_of(store, connection, row), row.revision, row.attempts + 1)
+
+
+def record_screening(
+    store: Store, screening: StudyScreening, maps: Sequence[Explanation], *, revision: int, actor: str = "system"
+) -> None:
+    """Result, maps, the study's place and the trail in one transaction; the same result again changes nothing.
+
+    `revision`: the study's revision that was screened; an older result never replaces a newer one.
+    """
+    paths = [save_map(store, explanation) for explanation in maps]
+    with store.engine.begin() as connection:
+        row = study_row(connection, screening.study_instance_uid)
+        if row.screened_revision >= revision:
+            return
+        number, made_now = screening_number(connection, screening)
+        add_maps(connection, number, screening.study_instance_uid, maps, paths)
+        connection.execute(
+            update(studies)
+            .where(studies.c.study_uid == screening.study_instance_uid)
+            .values(place_of(screening, number, revision, unread=row.unread))
+        )
+        if made_now:
+            trail.append(connection, event_of(screening, actor))
+        bump(connection)
+
+
+def place_of(screening: StudyScreening, number: int, revision: int, *, unread: bool) -> dict[str, object]:
+    """What the study's row takes from its newest screening."""
+    ranked = screening.status is ScreeningStatus.RANKED
+    status = StudyStatus.RANKED if ranked else StudyStatus.NOT_SCORED
+    return {
+        "level_rank": screening.urgency.level.rank,
+        "reason": screening.urgency.reason,
+        "status": status if unread else StudyStatus.READ,
+        "findings": [finding.model_dump(mode="json") for finding in screening.findings],
+        "screening_id": number,
+        "screened_revision": revision,
+        "attempts": 0,
+    }
+
+
+def screening_number(connection: Connection, screening: StudyScreening) -> tuple[int, bool]:
+    """The number of this very result, and whether it was written just now."""
+    key = {
+        "study_uid": screening.study_instance_uid,
+        "bundle": screening.bundle.name if screening.bundle else "",
+        "weights_sha256": screening.bundle.weights_sha256 if screening.bundle else "",
+        "images_sha256": screening.images_sha256,
+        "software_version": screening.software_version,
+    }
+    query = select(screenings.c.screening_id).filter_by(**key)
+    known = connection.execute(query).scalar_one_or_none()
+    if known is not None:
+        return int(known), False
+    values = {**key, "result": screening.model_dump(mode="json"), "made_at": datetime.now(UTC)}
+    number = connection.execute(insert(screenings).values(values).returning(screenings.c.screening_id)).scalar_one()
+    return int(number), True
+
+
+def record_explanations(store: Store, study_uid: str, maps: Sequence[Explanation], *, actor: str = "system") -> None:
+    """Adds maps to the study's newest screening; one that is there stays. Raises NotFound without a screening."""
+    paths = [save_map(store, explanation) for explanation in maps]
+    with writing(store) as connection:
+        number = study_row(connection, study_uid).screening_id
+        if number is None:
+            raise NotFound("there is no map yet: the study was not screened")
+        for explanation in add_maps(connection, number, study_uid, maps, paths):
+            fields: dict[str, str | int | float | bool] = {
+                "method": explanation.header.method,
+                "finding": explanation.header.finding,
+                "sop_instance_uid": explanation.header.sop_instance_uid,
+            }
+            trail.append(
+                connection, TrailEvent(kind="explained", actor=actor, study_instance_uid=study_uid, fields=fields)
+            )
+
+
+def add_maps(
+    connection: Connection, number: int, study_uid: str, maps: Sequence[Explanation], paths: Sequence[str]
+) -> list[Explanation]:
+    """Rows for maps that have none yet; gives those back."""
+    known = {
+        (row.sop_uid, row.finding, row.method)
+        for row in connection.execute(select(explanation_rows).where(explanation_rows.c.screening_id == number))
+    }
+    added = []
+    for explanation, path in zip(maps, paths, strict=True):
+        header = explanation.header
+        if (header.sop_instance_uid, header.finding, header.method) in known:
+            continue
+        connection.execute(
+            insert(explanation_rows).values(
+                screening_id=number,
+                study_uid=study_uid,
+                sop_uid=header.sop_instance_uid,
+                finding=header.finding,
+                method=header.method,
+                header=header.model_dump(mode="json"),
+                path=path,
+                made_at=datetime.now(UTC),
+            )
+        )
+        added.append(explanation)
+    return added
+
+
+def save_map(store: Store, explanation: Explanation) -> str:
+    """The map's array as a file by its content, before any row speaks of it; gives its place below the files."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, values=explanation.values.astype(np.float16))
+    content = buffer.getvalue()
+    relative = map_path(content)
+    write_whole(store.files / relative, content)
+    return relative
+
+
+def event_of(screening: StudyScreening, actor: str) -> TrailEvent:
+    """The screening as an entry of the trail: numbers and hashes only."""
+    bundle = screening.bundle
+    fields: dict[str, str | int | float | bool] = {
+        "status": screening.status,
+        "level": screening.urgency.level,
+        "ordered_priority": screening.urgency.ordered_priority,
+        "reason": screening.urgency.reason,
+        "images_sha256": screening.images_sha256,
+        "bundle": bundle.name if bundle else "",
+        "bundle_version": bundle.version if bundle else "",
+        "weights_sha256": bundle.weights_sha256 if bundle else "",
+        "software_version": screening.software_version,
+    }
+    fields |= {f"p {score.finding}": round(score.probability, 6) for score in screening.findings}
+    return TrailEvent(kind="screened", actor=actor, study_instance_uid=screening.study_instance_uid, fields=fields)

@@ -1,0 +1,136 @@
+"""The tables. Times are UTC; values of our own types are stored as JSON beside the columns that queries need."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+BIG = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits on both; SQLite counts rows up by itself only in a column called INTEGER."""
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("sequence", BIG, primary_key=True, autoincrement=True),
+    Column("study_uid", Text, nullable=False, unique=True),
+    Column("header", JSON, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("ordered_rank", Integer, nullable=False),
+    Column("level_rank", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("findings", JSON, nullable=False),
+    Column("unread", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("screened_revision", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("screening_id", BIG),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+)
+"""One row a study; `level_rank`, `reason`, `status` and `findings` are those of its newest screening.
+
+`revision` counts arrivals, `screened_revision` is the one the newest result speaks of: while it is behind, the study
+waits to be screened. `attempts` counts the times a worker began since then.
+"""
+
+UNREAD = studies.c.unread.is_(True)
+WAITING = studies.c.revision > studies.c.screened_revision
+Index(None, *studies.c["level_rank", "received_at", "sequence"], sqlite_where=UNREAD, postgresql_where=UNREAD)
+Index(None, *studies.c["ordered_rank", "sequence"], sqlite_where=WAITING, postgresql_where=WAITING)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("sequence", BIG, primary_key=True, autoincrement=True),
+    Column("sop_uid", Text, nullable=False, unique=True),
+    Column("study_uid", Text, ForeignKey("studies.study_uid"), nullable=False, index=True),
+    Column("header", JSON, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+)
+"""`path` is relative to the folder of files."""
+
+screenings = Table(
+    "screenings",
+    metadata,
+    Column("screening_id", BIG, primary_key=True, autoincrement=True),
+    Column("study_uid", Text, ForeignKey("studies.study_uid"), nullable=False, index=True),
+    Column("bundle", Text, nullable=False),
+    Column("weights_sha256", Text, nullable=False),
+    Column("images_sha256", Text, nullable=False),
+    Column("software_version", Text, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("study_uid", "bundle", "weights_sha256", "images_sha256", "software_version"),
+)
+"""Every result a study ever had; equal study, bundle, weights, images and software give one row, however often run."""
+
+explanations = Table(
+    "explanations",
+    metadata,
+    Column("explanation_id", BIG, primary_key=True, autoincrement=True),
+    Column("screening_id", BIG, ForeignKey("screenings.screening_id"), nullable=False),
+    Column("study_uid", Text, nullable=False, index=True),
+    Column("sop_uid", Text, nullable=False),
+    Column("finding", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("header", JSON, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("screening_id", "sop_uid", "finding", "method"),
+)
+
+trail = Table(
+    "trail",
+    metadata,
+    Column("sequence", BIG, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("study_uid", Text, nullable=False, index=True),
+    Column("fields", Text, nullable=False),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+"""`at` and `fields` are the very text that was hashed."""
+
+head = Table(
+    "head",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("trail_sequence", BIG, nullable=False),
+    Column("trail_hash", Text, nullable=False),
+    Column("version", BIG, nullable=False),
+)
+"""One row: the end of the trail, and a number that changes with every change a page could show."""
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("executor_id", Text, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("beat_at", Float(53), nullable=False),
+)
+"""Epoch seconds in double precision: 4 bytes would round them to two minutes."""
