@@ -9,6 +9,7 @@ Coordinates: x from 0 (patient's right) to 1 across the width, y downwards in th
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -103,10 +104,21 @@ def draw(phantom: Phantom) -> NDArray[np.uint16]:
     if phantom.blank:
         picture = np.full(size[::-1], 0.5, np.float32)
     else:
-        picture = cv2.resize(film(chest(phantom, random)), size, interpolation=cv2.INTER_CUBIC)
-        picture += cv2.GaussianBlur(random.normal(0, 0.015, picture.shape).astype(np.float32), (0, 0), 0.9)
-    picture += random.normal(0, 0.0005, picture.shape).astype(np.float32)
-    return np.rint(np.clip(picture, 0, 1) * (2**BITS - 1)).astype(np.uint16)
+        picture = as_field(cv2.resize(film(chest(phantom, random)), size, interpolation=cv2.INTER_CUBIC))
+        picture += as_field(cv2.GaussianBlur(grain(random, 0.015, picture), (0, 0), 0.9))
+    picture += grain(random, 0.0005, picture)
+    stored: NDArray[np.uint16] = np.rint(np.clip(picture, 0, 1) * (2**BITS - 1)).astype(np.uint16)
+    return stored
+
+
+def grain(random: np.random.Generator, deviation: float, like: Field) -> Field:
+    """Independent noise for every pixel."""
+    return as_field(random.standard_normal(like.shape) * deviation)
+
+
+def as_field(values: NDArray[Any]) -> Field:
+    """The same numbers as float32."""
+    return np.asarray(values, dtype=np.float32)
 
 
 def film(path_length: Field) -> Field:
@@ -128,13 +140,13 @@ def chest(phantom: Phantom, random: np.random.Generator) -> Field:
     body += 1.1 * tubes(skeleton(random, sway))
     body += 1.3 * tubes(branches(random, sway)) * np.clip(lungs * 6, 0, 1)
     body += lesions(phantom, random) * np.clip(lungs * 8, 0, 1)
-    return cv2.GaussianBlur(body, (0, 0), 0.8)
+    return as_field(cv2.GaussianBlur(body, (0, 0), 0.8))
 
 
 def grid() -> tuple[Field, Field]:
     """x and y of every pixel, each (rows, columns)."""
     x, y = np.meshgrid(np.arange(COLUMNS, dtype=np.float32), np.arange(ROWS, dtype=np.float32))
-    return (x + 0.5) / COLUMNS, (y + 0.5) / COLUMNS
+    return as_field((x + 0.5) / COLUMNS), as_field((y + 0.5) / COLUMNS)
 
 
 def ellipsoid(cx: float, cy: float, a: float, b: float, depth: float, turn_degrees: float = 0.0) -> Field:
@@ -153,7 +165,7 @@ def torso(sway: float) -> Field:
     neck = ellipsoid(0.5 + sway, -0.02, 0.105, 0.30, 0.10)
     shoulders = ellipsoid(0.16, 0.30, 0.30, 0.15, 0.055, -24) + ellipsoid(0.84, 0.30, 0.30, 0.15, 0.055, 24)
     arms = ellipsoid(-0.02, 0.75, 0.11, 0.62, 0.05, 4) + ellipsoid(1.02, 0.75, 0.11, 0.62, 0.05, -4)
-    return np.maximum(trunk, neck) + 0.8 * np.maximum(shoulders, arms)
+    return as_field(np.maximum(trunk, neck) + 0.8 * np.maximum(shoulders, arms))
 
 
 def air(phantom: Phantom, sway: float, lift: float) -> tuple[Field, Field]:
@@ -169,7 +181,7 @@ def air(phantom: Phantom, sway: float, lift: float) -> tuple[Field, Field]:
     return lungs + bubble, softly(y - domes, 0.005)
 
 
-def softly(distance: Field, width: float) -> Field:
+def softly(distance: NDArray[Any], width: float) -> Field:
     """1 well inside (above 0), 0 well outside."""
     step: Field = (1 / (1 + np.exp(np.clip(-distance / width, -60, 60)))).astype(np.float32)
     return step

@@ -256,7 +256,8 @@ def decode_jpeg2000(data: bytes, header: InstanceHeader, reduction: int) -> Arra
         raise ValueError("not JPEG 2000")
     image.reduce = reduction.bit_length() - 1
     # Pillow halves sides by rounding, JPEG 2000 upwards (ISO/IEC 15444-1 B.5): sides that divide evenly suit both
-    image._size = tuple(-(-side // reduction) * reduction for side in image.size)
+    columns, rows = (-(-side // reduction) * reduction for side in image.size)
+    image._size = (columns, rows)
     image.load()
     values = np.asarray(image)
     return values >> (16 - header.bits_stored) if values.itemsize == 2 else values
