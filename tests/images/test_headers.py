@@ -102,6 +102,18 @@ def test_an_image_of_no_study_is_refused(tmp_path: Path, missing: str) -> None:
     assert refusal(path).startswith(f"{missing} is missing")
 
 
+@pytest.mark.parametrize("uid", ["../../etc", "1.2 3", "1" * 200, "1.2/3"])
+def test_what_is_no_uid_is_refused(tmp_path: Path, uid: str) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(as_bytes(dx(StudyInstanceUID=uid)))
+    assert "is not a UID" in refusal(path)
+
+
+def test_text_holds_no_control_characters(tmp_path: Path) -> None:
+    study, _ = read_header(dx_file(tmp_path / "a.dcm", StudyDescription="Chest\x1b[31m\nPA"))
+    assert study.study_description == "Chest [31m PA"
+
+
 @pytest.mark.parametrize(
     ("uid", "words"),
     [

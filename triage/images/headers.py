@@ -1,16 +1,20 @@
 """DICOM headers to values, never touching pixels."""
 
 import io
+import logging
 import re
+import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom import Dataset, config, dcmread
 from pydicom.dataset import FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset as read_plain
 from pydicom.filereader import read_file_meta_info
 from pydicom.multival import MultiValue
@@ -26,7 +30,10 @@ from data_schemas.errors import RefusedFile
 from data_schemas.study import InstanceHeader, StudyHeader
 from data_schemas.urgency import Level
 
-config.settings.reading_validation_mode = config.IGNORE  # a wrong value is ours to judge, not to warn about
+# A wrong value is ours to judge; pydicom's warnings and log lines quote values, which may be a patient's.
+config.settings.reading_validation_mode = config.IGNORE
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", module="pydicom")
 
 NOT_IMAGES = {
     "1.2.840.10008.1.3.10": "a DICOMDIR (an index of a disc); give the folder it describes instead",
@@ -38,6 +45,8 @@ NOT_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.66": "a segmentation or registration, not an image to screen",
 }
 """SOP classes, or their beginnings, that hold no image to screen (PS3.4 B.5)."""
+UID_FORM = re.compile(r"[0-9A-Za-z._-]{1,128}")
+"""PS3.5 9.1 allows digits and dots, 64 at the most; some senders write letters, which do no harm."""
 PRIORITIES = {
     "STAT": Level.STAT,
     "HIGH": Level.HIGH,
@@ -90,7 +99,7 @@ def open_dataset(path: Path, limits: ReadLimits) -> Opened:
     try:
         opened = opened_deflated(path, limits) or opened_plain(path)
         # Elements are parsed when first asked for: ask now, so that a fault is met here.
-        for _ in opened.dataset.iterall():
+        for _ in chain(opened.dataset.file_meta.iterall(), opened.dataset.iterall()):
             pass
     except InvalidDicomError as error:
         raise RefusedFile("not a DICOM file") from error
@@ -115,6 +124,8 @@ FAULTS = (
     OSError,
     EOFError,
     LookupError,
+    BytesLengthException,
+    struct.error,
 )
 """What pydicom raises on hostile bytes."""
 
@@ -176,13 +187,16 @@ def pixel_offset(source: BinaryIO, dataset: Dataset) -> int | None:
 
 def refuse_what_is_no_image(dataset: Dataset) -> None:
     """Raises RefusedFile for objects without an image, by SOP class and then by what they hold."""
-    uid = str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or "")
+    kind = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
     for beginning, words in NOT_IMAGES.items():
-        if uid.startswith(beginning):
+        if kind.startswith(beginning):
             raise RefusedFile(words)
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-        if not str(dataset.get(keyword) or "").strip():
+        uid = text(dataset, keyword)
+        if not uid:
             raise RefusedFile(f"{keyword} is missing, so the image belongs to no study; ask the sender for it again")
+        if not UID_FORM.fullmatch(uid):
+            raise RefusedFile(f"{keyword} is not a UID; ask the sender for the image again")
     if "Rows" not in dataset and "Columns" not in dataset and "BitsAllocated" not in dataset:
         raise RefusedFile("holds no image")
 
@@ -225,7 +239,7 @@ def instance_header(dataset: Dataset) -> InstanceHeader:
         series_instance_uid=text(dataset, "SeriesInstanceUID"),
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
         sop_class_uid=text(dataset, "SOPClassUID"),
-        transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID", "")),
+        transfer_syntax_uid=text(dataset.file_meta, "TransferSyntaxUID"),
         modality=text(dataset, "Modality").upper(),
         body_part=text(dataset, "BodyPartExamined").upper(),
         view_position=view_position(dataset),
@@ -252,6 +266,9 @@ def instance_header(dataset: Dataset) -> InstanceHeader:
     )
 
 
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
 def text(dataset: Dataset, keyword: str) -> str:
     """The attribute as text without padding; the first of several values; empty where absent."""
     return next(iter(texts(dataset, keyword)), "")
@@ -263,7 +280,7 @@ def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
     if value is None:
         return ()
     values = value if isinstance(value, (MultiValue, list, tuple)) else (value,)
-    return tuple(str(item).replace("\x00", "").strip() for item in values)
+    return tuple(CONTROLS.sub(" ", str(item).replace("\x00", "")).strip() for item in values)
 
 
 def number(dataset: Dataset, keyword: str) -> int | None:
