@@ -104,11 +104,41 @@ def draw(phantom: Phantom) -> NDArray[np.uint16]:
     if phantom.blank:
         picture = np.full(size[::-1], 0.5, np.float32)
     else:
-        picture = as_field(cv2.resize(film(chest(phantom, random)), size, interpolation=cv2.INTER_CUBIC))
-        picture += as_field(cv2.GaussianBlur(grain(random, 0.015, picture), (0, 0), 0.9))
-    picture += grain(random, 0.0005, picture)
+        picture = as_field(cv2.resize(film(chest(phantom, random), random), size, interpolation=cv2.INTER_CUBIC))
+        picture = np.maximum(picture, lead_marker(picture.shape))
+    picture += grain(random, 0.004, picture)
     stored: NDArray[np.uint16] = np.rint(np.clip(picture, 0, 1) * (2**BITS - 1)).astype(np.uint16)
     return stored
+
+
+def film(path_length: Field, random: np.random.Generator) -> Field:
+    """Path lengths to brightness 0..1 as films are processed: thick parts saturate, large differences are reduced,
+    edges raised, and tissue has its own fine structure."""
+    flat = path_length - 0.27 * cv2.GaussianBlur(path_length, (0, 0), COLUMNS / 4.4)
+    low, high = np.percentile(flat, (1, 68))
+    tone = np.clip((flat - low) / (high - low), 0, 1) ** 0.63
+    tone += 0.85 * (tone - cv2.GaussianBlur(tone, (0, 0), 4))
+    tissue = np.clip(path_length * 4, 0.25, 1)
+    return as_field(tone * 0.85 + 0.07 + 0.05 * tissue * texture(random))
+
+
+def texture(random: np.random.Generator) -> Field:
+    """Noise of mean 0 and deviation 1 whose power falls as the frequency to the 1.6th, as anatomy's does, without
+    its coarsest part."""
+    across, down = np.fft.rfftfreq(COLUMNS)[np.newaxis], np.fft.fftfreq(ROWS)[:, np.newaxis]
+    frequency = np.hypot(across, down)
+    frequency[0, 0] = 1
+    spectrum = np.fft.rfft2(random.standard_normal((ROWS, COLUMNS))) * frequency**-1.6
+    coarse = np.fft.irfft2(spectrum, s=(ROWS, COLUMNS))
+    fine = coarse - cv2.GaussianBlur(coarse, (0, 0), COLUMNS / 12)
+    return as_field(fine / fine.std())
+
+
+def lead_marker(shape: tuple[int, ...]) -> Field:
+    """The word PHANTOM in lead letters at the upper left, 0 elsewhere."""
+    letters = np.zeros(shape, np.uint8)
+    cv2.putText(letters, "PHANTOM", (40, 90), cv2.FONT_HERSHEY_SIMPLEX, 2.0, (250,), 5, cv2.LINE_AA)
+    return as_field(letters) / np.float32(255)
 
 
 def grain(random: np.random.Generator, deviation: float, like: Field) -> Field:
@@ -121,26 +151,18 @@ def as_field(values: NDArray[Any]) -> Field:
     return np.asarray(values, dtype=np.float32)
 
 
-def film(path_length: Field) -> Field:
-    """Path lengths to brightness 0..1 as films are processed: large differences reduced, edges kept."""
-    flat = path_length - 0.45 * cv2.GaussianBlur(path_length, (0, 0), COLUMNS / 14)
-    low, high = np.percentile(flat, (1, 99.5))
-    tone: Field = np.clip((flat - low) / (high - low), 0, 1).astype(np.float32)
-    return tone * np.float32(0.88) + np.float32(0.06)
-
-
 def chest(phantom: Phantom, random: np.random.Generator) -> Field:
     """Path lengths of the whole chest."""
     sway = float(random.uniform(-0.012, 0.012))
     lift = float(random.uniform(-0.02, 0.02))
     lungs, below = air(phantom, sway, lift)
     soft = torso(sway)
-    body = soft - 0.80 * np.minimum(lungs, soft) + 0.10 * below * (soft > 0)
-    body += 0.75 * heart(phantom, sway) * (1 - 0.6 * below)
-    body += 1.1 * tubes(skeleton(random, sway))
-    body += 1.3 * tubes(branches(random, sway)) * np.clip(lungs * 6, 0, 1)
+    body = soft - 0.80 * np.minimum(lungs, soft) + 0.05 * below * (soft > 0)
+    body += 0.45 * heart(phantom, sway) * (1 - 0.6 * below)
+    body += 1.13 * tubes(skeleton(random, sway))
+    body += 1.37 * tubes(branches(random, sway)) * np.clip(lungs * 6, 0, 1)
     body += lesions(phantom, random) * np.clip(lungs * 8, 0, 1)
-    return as_field(cv2.GaussianBlur(body, (0, 0), 0.8))
+    return as_field(cv2.GaussianBlur(body, (0, 0), 2.0))
 
 
 def grid() -> tuple[Field, Field]:
@@ -160,12 +182,13 @@ def ellipsoid(cx: float, cy: float, a: float, b: float, depth: float, turn_degre
 
 
 def torso(sway: float) -> Field:
-    """Soft tissue of trunk, neck, shoulders and arms."""
-    trunk = ellipsoid(0.5 + sway, 0.85, 0.47, 1.05, 0.125)
-    neck = ellipsoid(0.5 + sway, -0.02, 0.105, 0.30, 0.10)
-    shoulders = ellipsoid(0.16, 0.30, 0.30, 0.15, 0.055, -24) + ellipsoid(0.84, 0.30, 0.30, 0.15, 0.055, 24)
-    arms = ellipsoid(-0.02, 0.75, 0.11, 0.62, 0.05, 4) + ellipsoid(1.02, 0.75, 0.11, 0.62, 0.05, -4)
-    return as_field(np.maximum(trunk, neck) + 0.8 * np.maximum(shoulders, arms))
+    """Soft tissue of trunk, neck, shoulders and arms, with the air of the windpipe taken out."""
+    trunk = ellipsoid(0.5 + sway, 0.90, 0.48, 1.08, 0.125)
+    neck = ellipsoid(0.5 + sway, -0.05, 0.125, 0.32, 0.09)
+    shoulders = ellipsoid(0.20, 0.30, 0.34, 0.125, 0.035, -17) + ellipsoid(0.80, 0.30, 0.34, 0.125, 0.035, 17)
+    arms = ellipsoid(0.02, 0.72, 0.13, 0.60, 0.05, 4) + ellipsoid(0.98, 0.72, 0.13, 0.60, 0.05, -4)
+    windpipe = ellipsoid(0.5 + sway, 0.20, 0.022, 0.26, 0.02)
+    return as_field(np.maximum(trunk, neck) + 0.5 * shoulders + 0.6 * arms - 1.5 * windpipe)
 
 
 def air(phantom: Phantom, sway: float, lift: float) -> tuple[Field, Field]:
@@ -233,24 +256,29 @@ def skeleton(random: np.random.Generator, sway: float) -> Iterator[tuple[NDArray
         x = 0.5 + sway + side * (0.04 + 0.33 * u)
         yield np.stack([x, 0.235 - 0.08 * u + 0.015 * np.sin(u * 2 * np.pi)], axis=1), 0.014
         yield np.stack([0.5 + side * (0.36 + 0.09 * u), 0.24 + 0.36 * u - 0.3 * u**2], axis=1), 0.007
-        yield np.array([[0.5 + side * 0.45, 0.24], [0.5 + side * 0.49, 0.75]]), 0.022
+        yield np.array([[0.5 + side * 0.44, 0.23], [0.5 + side * 0.475, 0.80]]), 0.024
+        yield np.array([[0.5 + side * 0.425, 0.22], [0.5 + side * 0.43, 0.235]]), 0.036
     for vertebra in range(16):
         y = 0.02 + 0.074 * vertebra
         yield np.array([[0.478 + sway, y], [0.522 + sway, y]]), 0.024
 
 
 def branches(random: np.random.Generator, sway: float) -> Iterator[tuple[NDArray[np.float64], float]]:
-    """Polylines and radii of vessels that leave the hila and grow thinner."""
-    steps = np.linspace(0, 1, 14)
+    """Polylines and radii of vessels that leave the hila, divide and grow thinner."""
+    steps = np.linspace(0, 1, 10)
     for side in (-1, 1):
-        for _ in range(46):
-            bend = random.uniform(-1.35, 1.4) + random.uniform(-0.6, 0.6) * steps
-            length = random.uniform(0.12, 0.40)
-            x = 0.5 + sway + side * (0.08 + np.cumsum(np.cos(bend)) * length / 14 * 0.62)
-            y = 0.55 + np.cumsum(np.sin(bend)) * length / 14
-            for start in range(0, 13, 3):
-                part = slice(start, start + 4)
-                yield np.stack([x[part], y[part]], axis=1), 0.0055 * (1 - 0.75 * start / 13)
+        for _ in range(26):
+            start = np.array([0.5 + sway + side * random.uniform(0.07, 0.12), random.uniform(0.48, 0.66)])
+            heading, radius = random.uniform(-1.4, 1.45), 0.0055
+            for _ in range(4):
+                bend = heading + random.uniform(-0.5, 0.5) * steps
+                length = random.uniform(0.04, 0.10)
+                path = np.stack([side * np.cos(bend) * 0.7, np.sin(bend)], axis=1).cumsum(axis=0) * length / 10
+                yield start + path, radius
+                twig = heading + random.choice([-1, 1]) * random.uniform(0.4, 0.9)
+                fork = np.stack([side * np.cos(twig) * 0.7 * steps, np.sin(twig) * steps], axis=1) * length
+                yield start + path[-1] + fork, radius * 0.55
+                start, heading, radius = start + path[-1], float(bend[-1]), radius * 0.75
 
 
 def lesions(phantom: Phantom, random: np.random.Generator) -> Field:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,14 +27,15 @@ def send(
     ordered: Level | None = None,
     requested: Level | None = None,
     spool: Path | None = None,
+    **patient: Any,
 ) -> IntakeOutcome:
     """One instance of a study, its file made of `content`."""
     image = image or f"{study}.1"
-    content = content or image.encode()
+    content = content or image.encode(errors="replace")
     folder = spool or store.files.parent / "spool"
     folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(content).hexdigest()
-    spooled = folder / f"{digest[:8]}-{image}-{np.random.default_rng().integers(2**40)}.part"
+    spooled = folder / f"{digest[:8]}-{np.random.default_rng().integers(2**40)}.part"
     spooled.write_bytes(content)
     header = InstanceHeader(
         study_instance_uid=study,
@@ -46,10 +48,11 @@ def send(
         columns=12,
         has_pixels=True,
     )
-    patient = StudyHeader(study_instance_uid=study, patient_id=f"P-{study}", requested_priority=requested)
-    outcome = receive(store, patient, header, spooled, digest, ordered_priority=ordered, source="test", actor="tester")
-    spooled.unlink(missing_ok=True)
-    return outcome
+    about = StudyHeader(study_instance_uid=study, requested_priority=requested, **patient)
+    try:
+        return receive(store, about, header, spooled, digest, ordered_priority=ordered, source="test", actor="tester")
+    finally:
+        spooled.unlink(missing_ok=True)
 
 
 def result(

@@ -1,14 +1,20 @@
 """What was acknowledged is there, once, whoever sends it and however often."""
 
+import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
+from data_schemas.errors import RefusedFile
 from data_schemas.urgency import Level
 from data_schemas.worklist import IntakeOutcome, StudyStatus
 from tests.store.studies import maps, result, send
-from triage.store import Store
+from triage.store import Store, open_store
+from triage.store.database import reading
 from triage.store.files import orphans
 from triage.store.receive import note_refusal
 from triage.store.screenings import record_screening
@@ -56,6 +62,42 @@ def test_six_senders_of_one_uid_at_once(store: Store, contents: list[bytes]) -> 
     assert verify(store).intact
 
 
+def send_from_a_process(url: str, files: Path, start: Barrier, who: str, same: bool) -> None:
+    """Sends the same ten UIDs as another process at the same moment, with its own bytes or the same."""
+    store = open_store(url, files)
+    outcomes = []
+    for number in range(10):
+        start.wait()
+        content = f"bytes of {number} from {'both' if same else who}".encode()
+        outcomes.append(send(store, f"1.{number}", content=content, spool=files.parent / f"spool {who}"))
+    (files.parent / f"outcomes {who}").write_text(" ".join(outcomes))
+    store.engine.dispose()
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["same bytes", "different bytes"])
+def test_two_processes_send_one_uid_at_once(store: Store, same: bool) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(2, timeout=60)
+    senders = [
+        spawn.Process(target=send_from_a_process, args=(store.url, store.files, start, who, same)) for who in "ab"
+    ]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join(120)
+    assert [sender.exitcode for sender in senders] == [0, 0]
+    outcomes = [(store.files.parent / f"outcomes {who}").read_text().split() for who in "ab"]
+    loser = IntakeOutcome.DUPLICATE if same else IntakeOutcome.CONFLICT
+    for number, (first, second) in enumerate(zip(*outcomes, strict=True)):
+        assert {first, second} == {IntakeOutcome.NEW, loser}
+        winner = "both" if same else "a" if first == IntakeOutcome.NEW else "b"
+        assert stored_instance(store, f"1.{number}.1").path.read_text() == f"bytes of {number} from {winner}"
+    assert len(pending(store, limit=99)) == 10
+    assert orphans(store, older_than_s=-1) == []
+    assert len(entries(store, kind="conflict")) == (0 if same else 10)
+    assert verify(store).intact
+
+
 def test_studies_are_told_apart(store: Store) -> None:
     for study, image in (("1.1", "a"), ("1.2", "b"), ("1.1", "c")):
         send(store, study, image)
@@ -97,6 +139,38 @@ def test_the_more_urgent_order_stays(store: Store) -> None:
     assert (record.ordered_priority, record.urgency.level) == (Level.STAT, Level.STAT)
 
 
+def test_an_image_without_a_priority_leaves_the_order_as_it_is(store: Store) -> None:
+    send(store, "1.1", "a", requested=Level.LOW)
+    send(store, "1.1", "b")
+    assert study_record(store, "1.1").ordered_priority is Level.LOW
+
+
+def test_a_new_order_says_that_it_decides(store: Store) -> None:
+    send(store, "1.1", "a")
+    send(store, "1.1", "b", ordered=Level.STAT)
+    assert study_record(store, "1.1").urgency.reason == "ordered STAT"
+
+
+def test_a_new_order_below_the_models_level_leaves_its_reason(store: Store) -> None:
+    send(store, "1.1", "a")
+    record_screening(store, result("1.1", Level.STAT), (), revision=1)
+    send(store, "1.1", "b", ordered=Level.HIGH)
+    record = study_record(store, "1.1")
+    assert (record.ordered_priority, record.urgency.level, record.urgency.reason) == (
+        Level.HIGH,
+        Level.STAT,
+        "because",
+    )
+
+
+def test_an_order_that_comes_during_the_screening_is_not_buried_by_its_result(store: Store) -> None:
+    send(store, "1.1", "a")
+    send(store, "1.1", "b", ordered=Level.STAT)
+    record_screening(store, result("1.1", Level.HIGH, ordered=Level.ROUTINE), (), revision=1)
+    urgency = study_record(store, "1.1").urgency
+    assert (urgency.level, urgency.reason) == (Level.STAT, "ordered STAT; because")
+
+
 def test_more_images_are_screened_again_and_bring_a_read_study_back(store: Store) -> None:
     send(store, "1.1")
     record_screening(store, result("1.1", Level.HIGH), maps("1.1"), revision=1)
@@ -114,10 +188,35 @@ def test_a_refusal_is_in_the_trail_without_the_files_name(store: Store) -> None:
     assert entry.fields == {"why": "a PDF document", "file_type": ".pdf", "source": "browser"}
 
 
-def test_a_file_without_a_row_is_found(store: Store) -> None:
-    send(store, "1.1")
-    lost: Path = store.files / "instances" / "ab" / "abcd.dcm.1234"
-    lost.parent.mkdir(parents=True, exist_ok=True)
-    lost.write_bytes(b"x")
-    assert orphans(store, older_than_s=-1) == [lost]
-    assert orphans(store, older_than_s=3600) == []
+@pytest.mark.parametrize("name", ["x.d\0m", "x.\udcff\udcfe", "x.\U0001f980", ""])
+def test_a_refusal_with_an_odd_name_is_kept_as_text(store: Store, name: str) -> None:
+    note_refusal(store, name, f"{name} is no image", source="browser", actor=name)
+    (entry,) = entries(store, kind="refused")
+    str(entry.fields).encode()
+    entry.actor.encode()
+    assert verify(store).intact
+
+
+@pytest.mark.parametrize("uid", ["1." * 33, "1.\0", "1.\udcff"], ids=["long", "zero byte", "half a character"])
+def test_a_uid_that_cannot_be_stored_is_refused_in_words(store: Store, uid: str) -> None:
+    with pytest.raises(RefusedFile, match="ask the sender to mend it"):
+        send(store, uid)
+    assert verify(store).entries == 0
+    assert [path for path in store.files.rglob("*") if path.is_file()] == []
+
+
+def test_a_number_that_is_none_is_refused_in_words(store: Store) -> None:
+    with pytest.raises(RefusedFile, match="cannot be stored"):
+        send(store, "1.1", age_years=float("nan"))
+
+
+def test_names_in_any_script_come_back(store: Store) -> None:
+    name = "Ямада^たろう=山田^太郎 🦀"
+    send(store, "1.1", patient_name=name)
+    assert study_record(store, "1.1").study.patient_name == name
+
+
+def test_an_error_of_the_database_names_no_patient(store: Store) -> None:
+    with reading(store) as connection, pytest.raises(SQLAlchemyError) as caught:
+        connection.execute(text("SELECT :name FROM nothing"), {"name": "DOE^JANE"})
+    assert "DOE" not in str(caught.value)

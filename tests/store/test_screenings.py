@@ -1,14 +1,18 @@
 """A result is written once, however often it is made."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from sqlalchemy import func, select
 
 from data_schemas.errors import NotFound
+from data_schemas.explanation import Explanation
 from data_schemas.urgency import Level
 from data_schemas.worklist import StudyStatus
 from tests.store.studies import maps, result, send
 from triage.store import Store
-from triage.store.database import version
+from triage.store.database import reading, version
 from triage.store.screenings import begin_screening, record_explanations, record_screening
 from triage.store.studies import (
     explanation_by_number,
@@ -20,8 +24,10 @@ from triage.store.studies import (
     study_record,
     study_to_screen,
 )
-from triage.store.trail import entries
-from triage.store.workers import beat, forget, newest_beat, silent
+from triage.store.tables import explanations as explanation_rows
+from triage.store.tables import screenings
+from triage.store.trail import entries, verify
+from triage.store.workers import beat
 from triage.store.worklist import pending, still_pending, without_map
 
 
@@ -58,6 +64,64 @@ def test_the_same_result_twice_is_one_result(store: Store) -> None:
     assert len(explanations(store, "1.1")) == 1
 
 
+@pytest.mark.parametrize("scored", [True, False], ids=["ranked", "not scored"])
+def test_four_workers_that_end_at_once_write_one_result(store: Store, scored: bool) -> None:
+    for number in range(5):
+        uid = f"1.{number}"
+        send(store, uid)
+
+        def record(_: int, uid: str = uid) -> None:
+            record_screening(store, result(uid, scored=scored), maps(uid, ["opacity", "nodule"]), revision=1)
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(record, range(4)))
+    with reading(store) as connection:
+        assert connection.execute(select(func.count()).select_from(screenings)).scalar_one() == 5
+        assert connection.execute(select(func.count()).select_from(explanation_rows)).scalar_one() == 10
+    assert len(entries(store, kind="screened")) == 5
+    assert verify(store).intact
+
+
+def test_maps_made_twice_at_once_are_added_once(store: Store) -> None:
+    send(store, "1.1")
+    record_screening(store, result("1.1"), (), revision=1)
+    findings = ["a", "b", "c", "d"]
+
+    def record(turn: int) -> None:
+        record_explanations(store, "1.1", maps("1.1", findings[turn:] + findings[:turn]))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(record, range(4)))
+    assert sorted(map_.header.finding for map_ in explanations(store, "1.1")) == findings
+    assert len(entries(store, kind="explained")) == 4
+
+
+def test_four_workers_that_begin_at_once_are_all_counted(store: Store) -> None:
+    send(store, "1.1")
+    with ThreadPoolExecutor(4) as threads:
+        begun = list(threads.map(lambda _: begin_screening(store, "1.1"), range(4)))
+    assert sorted(one.attempts for one in begun if one) == [1, 2, 3, 4]
+
+
+def test_results_and_new_images_at_once_lose_nothing(store: Store) -> None:
+    """A result never takes back the place that an order gave meanwhile, nor the other way round."""
+    for number in range(6):
+        uid = f"1.{number}"
+        send(store, uid, "a" + uid)
+        late = Level.STAT if number % 2 else Level.ROUTINE
+        with ThreadPoolExecutor(2) as threads:
+            jobs = [
+                threads.submit(send, store, uid, "b" + uid, ordered=late),
+                threads.submit(record_screening, store, result(uid, Level.HIGH), (), revision=1),
+            ]
+        for job in jobs:
+            job.result()
+        record = study_record(store, uid)
+        assert record.urgency.level is (Level.STAT if number % 2 else Level.HIGH)
+        assert (len(record.instances), record.revision) == (2, 2)
+        assert still_pending(store, [uid]) == [uid]
+
+
 def test_an_older_result_never_replaces_a_newer_one(store: Store) -> None:
     send(store, "1.1", "a")
     send(store, "1.1", "b")
@@ -81,6 +145,39 @@ def test_not_scored_keeps_its_reason(store: Store) -> None:
     assert (record.status, record.screening and record.screening.bundle) == (StudyStatus.NOT_SCORED, None)
 
 
+def test_a_study_given_up_is_written_once_and_screened_again_with_new_images(store: Store) -> None:
+    send(store, "1.1", ordered=Level.HIGH)
+    for _ in range(2):
+        given_up = result("1.1", Level.HIGH, ordered=Level.HIGH, scored=False)
+        record_screening(store, given_up, (), revision=1)
+    record = study_record(store, "1.1")
+    assert (record.status, record.urgency.level) == (StudyStatus.NOT_SCORED, Level.HIGH)
+    assert pending(store, limit=9) == []
+    assert len(entries(store, kind="screened")) == 1
+    send(store, "1.1", "another")
+    assert study_record(store, "1.1").status is StudyStatus.WAITING
+    record_screening(store, result("1.1", Level.STAT, images="more"), (), revision=2)
+    assert study_record(store, "1.1").status is StudyStatus.RANKED
+
+
+def test_a_read_study_is_marked_once(store: Store) -> None:
+    send(store, "1.1")
+    assert mark_read(store, "1.1", actor="reader")
+    before = version(store)
+    assert mark_read(store, "1.1", actor="reader")
+    assert version(store) == before
+    assert len(entries(store, kind="marked read")) == 1
+
+
+def test_a_study_with_newer_images_than_the_reader_saw_stays_on_the_list(store: Store) -> None:
+    send(store, "1.1", "a")
+    send(store, "1.1", "b")
+    assert not mark_read(store, "1.1", actor="reader", revision=1)
+    assert study_record(store, "1.1").status is StudyStatus.WAITING
+    assert mark_read(store, "1.1", actor="reader", revision=2)
+    assert study_record(store, "1.1").status is StudyStatus.READ
+
+
 def test_a_read_study_stays_read_when_its_result_comes_late(store: Store) -> None:
     send(store, "1.1")
     mark_read(store, "1.1", actor="reader")
@@ -98,6 +195,16 @@ def test_maps_come_back_as_they_were(store: Store) -> None:
     number, first = numbered_explanations(store, "1.1")[0]
     study, same = explanation_by_number(store, number)
     assert (study, same.header) == ("1.1", first.header)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e9])
+def test_maps_come_back_to_the_bit_whatever_their_unit(store: Store, scale: float) -> None:
+    send(store, "1.1")
+    values = (np.random.default_rng(0).random((7, 5)) * scale).astype(np.float32)
+    record_screening(store, result("1.1"), [Explanation(maps("1.1")[0].header, values)], revision=1)
+    (found,) = explanations(store, "1.1")
+    assert found.values.dtype == np.float32
+    assert np.array_equal(found.values, values)
 
 
 def test_maps_made_later_are_added_once(store: Store) -> None:
@@ -137,9 +244,17 @@ def test_the_version_changes_with_what_a_page_shows(store: Store) -> None:
     assert changed()
     begin_screening(store, "1.1")
     assert changed()
+    begin_screening(store, "1.1")
+    assert not changed()
     record_screening(store, result("1.1"), maps("1.1"), revision=1)
     assert changed()
     record_screening(store, result("1.1"), maps("1.1"), revision=1)
+    assert not changed()
+    begin_screening(store, "1.1")
+    assert not changed()
+    record_explanations(store, "1.1", maps("1.1", method="saliency"))
+    assert changed()
+    record_explanations(store, "1.1", maps("1.1", method="saliency"))
     assert not changed()
     note_view(store, "opened", "1.1", actor="reader")
     assert not changed()
@@ -147,14 +262,3 @@ def test_the_version_changes_with_what_a_page_shows(store: Store) -> None:
     assert not changed()
     mark_read(store, "1.1", actor="reader")
     assert changed()
-
-
-def test_a_silent_worker_is_found_to_the_second(store: Store) -> None:
-    now = 1_795_000_000.0
-    beat(store, "host-0", "screen", now - 61)
-    beat(store, "host-1", "screen", now - 200)
-    beat(store, "host-1", "screen", now - 59)
-    assert silent(store, 60, now) == ["host-0"]
-    assert newest_beat(store) == now - 59
-    forget(store, "host-0")
-    assert silent(store, 60, now) == []

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import delete, text, update
+from sqlalchemy.exc import IntegrityError
 
 from data_schemas.audit import TrailEvent
 from triage.store import Store
@@ -65,3 +66,22 @@ def test_four_writers_keep_one_chain(store: Store) -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: fill(store, 10), range(4)))
     assert verify(store).sentence == "the trail is intact: 40 entries"
+
+
+def test_a_trail_that_grows_while_it_is_read_is_intact(store: Store) -> None:
+    fill(store, 20)
+    with ThreadPoolExecutor(2) as threads:
+        growing = threads.submit(fill, store, 60)
+        while not growing.done():
+            assert verify(store).intact
+        growing.result()
+    assert verify(store).entries == 80
+
+
+def test_nothing_is_appended_behind_a_head_that_was_turned_back(store: Store) -> None:
+    fill(store, 3)
+    with store.engine.begin() as connection:
+        connection.execute(update(head).values(trail_sequence=2))
+    with pytest.raises(IntegrityError):
+        fill(store, 1)
+    assert not verify(store).intact

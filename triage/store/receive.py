@@ -1,20 +1,24 @@
 """A received instance becomes durable: file first, then one transaction for rows and trail, then the answer."""
 
-import os
+import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
 from data_schemas.audit import TrailEvent
+from data_schemas.errors import RefusedFile
 from data_schemas.study import InstanceHeader, StudyHeader
 from data_schemas.urgency import Level
 from data_schemas.worklist import IntakeOutcome, StudyStatus
 from triage.store import trail
-from triage.store.database import Store, reading, writing
-from triage.store.files import instance_path, settle
+from triage.store.database import Store, bump, reading, writing
+from triage.store.disk import settle
+from triage.store.files import instance_path
 from triage.store.tables import instances, studies
+
+MAX_UID = 64
 
 
 def receive(
@@ -33,65 +37,110 @@ def receive(
 
     The same SOP Instance UID with the same bytes is a DUPLICATE; with other bytes a CONFLICT, whose hashes are in the
     trail and whose file is not kept. The priority in the header comes before `ordered_priority`, and that before
-    ROUTINE; of a study that is known the more urgent one stays.
+    ROUTINE; of a study that is known the more urgent one stays. Raises RefusedFile for a header that cannot be stored,
+    and FileNotFoundError when the file is taken away before its row is there; nothing is written then.
     """
-    known = stored_sha256(store, instance.sop_instance_uid)
-    if known is None:
-        # Named by the content too: two senders of one UID must not overwrite each other's file.
-        part = store.files / f"{instance_path(instance.sop_instance_uid)}.{sha256[:16]}"
+    require_storable(study, instance)
+    kept = stored_file(store, instance.sop_instance_uid)
+    if kept is None:
+        place = instance_path(instance.sop_instance_uid, sha256)
         size = spooled.stat().st_size
-        settle(spooled, part)
+        settle(spooled, store.files / place)
         with writing(store) as connection:
             lock_name(connection, instance.sop_instance_uid)
-            known = find_sha256(connection, instance.sop_instance_uid)
-            if known is None:
+            kept = find_file(connection, instance.sop_instance_uid)
+            if kept is None:
+                (store.files / place).stat()
                 now = datetime.now(UTC)
-                ordered = study.requested_priority or ordered_priority or Level.ROUTINE
-                add_to_study(connection, study, instance, ordered, source, now)
-                add_instance(connection, instance, sha256, size, os.fspath(part.relative_to(store.files)), now)
+                add_to_study(connection, study, instance, study.requested_priority or ordered_priority, source, now)
+                add_instance(connection, instance, StoredFile(sha256, place), size, now)
                 note(connection, "received", instance, actor, source=source, sha256=sha256, bytes=size)
+                bump(connection)
                 return IntakeOutcome.NEW
-        if known != sha256:
-            part.unlink(missing_ok=True)
-    if known == sha256:
+        if kept.sha256 != sha256:
+            (store.files / place).unlink(missing_ok=True)
+    if kept.sha256 == sha256:
+        if not (store.files / kept.path).exists():
+            restore(store, instance, spooled, kept, source=source, actor=actor)
         return IntakeOutcome.DUPLICATE
     with writing(store) as connection:
-        note(connection, "conflict", instance, actor, source=source, kept_sha256=known, refused_sha256=sha256)
+        note(connection, "conflict", instance, actor, source=source, kept_sha256=kept.sha256, refused_sha256=sha256)
     return IntakeOutcome.CONFLICT
 
 
-def stored_sha256(store: Store, sop_uid: str) -> str | None:
-    """Hash of the stored file of that UID, if any."""
+def require_storable(study: StudyHeader, instance: InstanceHeader) -> None:
+    """Raises RefusedFile for a UID longer than PS3.5 9.1 allows, and for values that not every database holds."""
+    uids = (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
+    if max(map(len, uids)) > MAX_UID:
+        raise RefusedFile(f"a UID is longer than the {MAX_UID} characters that DICOM allows; ask the sender to mend it")
+    try:
+        values = [value.model_dump(mode="json") for value in (study, instance)]
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
+        sound = not any("\0" in text for text in (*uids, instance.modality))
+    except ValueError:
+        sound = False
+    if not sound:
+        raise RefusedFile("the header holds characters or numbers that cannot be stored; ask the sender to mend it")
+
+
+class StoredFile(NamedTuple):
+    """What the row of an instance says of its file; `path` is relative to the folder of files."""
+
+    sha256: str
+    path: str
+
+
+def stored_file(store: Store, sop_uid: str) -> StoredFile | None:
+    """The stored file of that UID, if any."""
     with reading(store) as connection:
-        return find_sha256(connection, sop_uid)
+        return find_file(connection, sop_uid)
 
 
-def find_sha256(connection: Connection, sop_uid: str) -> str | None:
+def find_file(connection: Connection, sop_uid: str) -> StoredFile | None:
     """The same inside a transaction."""
-    return connection.execute(select(instances.c.sha256).where(instances.c.sop_uid == sop_uid)).scalar_one_or_none()
+    query = select(instances.c.sha256, instances.c.path).where(instances.c.sop_uid == sop_uid)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else StoredFile(row.sha256, row.path)
+
+
+def restore(
+    store: Store, instance: InstanceHeader, spooled: Path, kept: StoredFile, *, source: str, actor: str
+) -> None:
+    """Puts a file back that was lost from the disk and has been sent again, byte for byte the same."""
+    settle(spooled, store.files / kept.path)
+    with writing(store) as connection:
+        note(connection, "restored", instance, actor, source=source, sha256=kept.sha256)
 
 
 def lock_name(connection: Connection, name: str) -> None:
     """Holds off other senders of the same name until the transaction ends; on SQLite every writer waits anyway."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(%s))", (name,))
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
 
 
 def add_to_study(
-    connection: Connection, study: StudyHeader, instance: InstanceHeader, ordered: Level, source: str, now: datetime
+    connection: Connection,
+    study: StudyHeader,
+    instance: InstanceHeader,
+    ordered: Level | None,
+    source: str,
+    now: datetime,
 ) -> None:
-    """The study's row, new or with one more revision to screen."""
+    """The study's row, new or with one more revision to screen; `ordered` is None where nobody stated a priority."""
     uid = study.study_instance_uid
     lock_name(connection, f"study {uid}")
-    row = connection.execute(select(studies).where(studies.c.study_uid == uid)).one_or_none()
+    row = connection.execute(select(studies).where(studies.c.study_uid == uid).with_for_update()).one_or_none()
     if row is None:
-        connection.execute(insert(studies).values(new_study(study, instance, ordered, source, now)))
+        values = new_study(study, instance, ordered or Level.ROUTINE, source, now)
+        connection.execute(insert(studies).values(values))
         return
     changes: dict[str, Any] = {"revision": row.revision + 1, "attempts": 0, "unread": True}
     if row.status != StudyStatus.RANKED:
         changes["status"] = StudyStatus.WAITING
-    if ordered.rank < row.ordered_rank:
-        changes |= {"ordered_rank": ordered.rank, "level_rank": min(ordered.rank, row.level_rank)}
+    if ordered is not None and ordered.rank < row.ordered_rank:
+        changes["ordered_rank"] = ordered.rank
+        if ordered.rank < row.level_rank:
+            changes |= {"level_rank": ordered.rank, "reason": f"ordered {ordered}"}
     connection.execute(update(studies).where(studies.c.study_uid == uid).values(changes))
 
 
@@ -118,7 +167,7 @@ def new_study(
 
 
 def add_instance(
-    connection: Connection, header: InstanceHeader, sha256: str, size: int, path: str, now: datetime
+    connection: Connection, header: InstanceHeader, file: StoredFile, size_bytes: int, now: datetime
 ) -> None:
     """The instance's row."""
     connection.execute(
@@ -126,9 +175,9 @@ def add_instance(
             sop_uid=header.sop_instance_uid,
             study_uid=header.study_instance_uid,
             header=header.model_dump(mode="json"),
-            sha256=sha256,
-            size_bytes=size,
-            path=path,
+            sha256=file.sha256,
+            size_bytes=size_bytes,
+            path=file.path,
             received_at=now,
         )
     )

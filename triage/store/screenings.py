@@ -4,9 +4,10 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from data_schemas.audit import TrailEvent
 from data_schemas.errors import NotFound
@@ -16,8 +17,9 @@ from data_schemas.study import StudyToScreen
 from data_schemas.worklist import StudyStatus
 from triage.store import trail
 from triage.store.database import Store, bump, writing
-from triage.store.files import map_path, write_whole
-from triage.store.studies import request_of, study_row
+from triage.store.disk import write_whole
+from triage.store.files import map_path
+from triage.store.studies import LEVELS, request_of, study_row
 from triage.store.tables import explanations as explanation_rows
 from triage.store.tables import screenings, studies
 
@@ -35,13 +37,15 @@ class Begun:
 def begin_screening(store: Store, study_uid: str) -> Begun | None:
     """Shows that a worker has taken the study up; None when its newest images are screened already. Raises NotFound."""
     with writing(store) as connection:
-        row = study_row(connection, study_uid)
+        row = study_row(connection, study_uid, lock=True)
         if row.screened_revision >= row.revision:
             return None
         changes = {"attempts": row.attempts + 1}
         if row.status == StudyStatus.WAITING:
             changes["status"] = StudyStatus.SCREENING
         connection.execute(update(studies).where(studies.c.study_uid == study_uid).values(changes))
+        if "status" in changes:
+            bump(connection)
         return Begun(request_of(store, connection, row), row.revision, row.attempts + 1)
 
 
@@ -50,11 +54,11 @@ def record_screening(
 ) -> None:
     """Result, maps, the study's place and the trail in one transaction; the same result again changes nothing.
 
-    `revision`: the study's revision that was screened; an older result never replaces a newer one.
+    `revision`: the study's revision that was screened; an older result never replaces a newer one. Raises NotFound.
     """
     paths = [save_map(store, explanation) for explanation in maps]
-    with store.engine.begin() as connection:
-        row = study_row(connection, screening.study_instance_uid)
+    with writing(store) as connection:
+        row = study_row(connection, screening.study_instance_uid, lock=True)
         if row.screened_revision >= revision:
             return
         number, made_now = screening_number(connection, screening)
@@ -62,21 +66,23 @@ def record_screening(
         connection.execute(
             update(studies)
             .where(studies.c.study_uid == screening.study_instance_uid)
-            .values(place_of(screening, number, revision, unread=row.unread))
+            .values(place_of(screening, number, revision, row))
         )
         if made_now:
             trail.append(connection, event_of(screening, actor))
         bump(connection)
 
 
-def place_of(screening: StudyScreening, number: int, revision: int, *, unread: bool) -> dict[str, object]:
-    """What the study's row takes from its newest screening."""
+def place_of(screening: StudyScreening, number: int, revision: int, row: Row[Any]) -> dict[str, object]:
+    """What the study's row takes from its newest screening; an order that came meanwhile is not buried by it."""
     ranked = screening.status is ScreeningStatus.RANKED
     status = StudyStatus.RANKED if ranked else StudyStatus.NOT_SCORED
+    urgency = screening.urgency
+    stands = urgency.level.rank <= row.ordered_rank
     return {
-        "level_rank": screening.urgency.level.rank,
-        "reason": screening.urgency.reason,
-        "status": status if unread else StudyStatus.READ,
+        "level_rank": min(urgency.level.rank, row.ordered_rank),
+        "reason": urgency.reason if stands else f"ordered {LEVELS[row.ordered_rank]}; {urgency.reason}",
+        "status": status if row.unread else StudyStatus.READ,
         "findings": [finding.model_dump(mode="json") for finding in screening.findings],
         "screening_id": number,
         "screened_revision": revision,
@@ -106,10 +112,11 @@ def record_explanations(store: Store, study_uid: str, maps: Sequence[Explanation
     """Adds maps to the study's newest screening; one that is there stays. Raises NotFound without a screening."""
     paths = [save_map(store, explanation) for explanation in maps]
     with writing(store) as connection:
-        number = study_row(connection, study_uid).screening_id
+        number = study_row(connection, study_uid, lock=True).screening_id
         if number is None:
             raise NotFound("there is no map yet: the study was not screened")
-        for explanation in add_maps(connection, number, study_uid, maps, paths):
+        added = add_maps(connection, number, study_uid, maps, paths)
+        for explanation in added:
             fields: dict[str, str | int | float | bool] = {
                 "method": explanation.header.method,
                 "finding": explanation.header.finding,
@@ -118,6 +125,8 @@ def record_explanations(store: Store, study_uid: str, maps: Sequence[Explanation
             trail.append(
                 connection, TrailEvent(kind="explained", actor=actor, study_instance_uid=study_uid, fields=fields)
             )
+        if added:
+            bump(connection)
 
 
 def add_maps(
@@ -150,9 +159,12 @@ def add_maps(
 
 
 def save_map(store: Store, explanation: Explanation) -> str:
-    """The map's array as a file by its content, before any row speaks of it; gives its place below the files."""
+    """The map's array as a file by its content, before any row speaks of it; gives its place below the files.
+
+    float32 as it was made: gradients lie below what float16 can hold, and what was shown must be there to the bit.
+    """
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, values=explanation.values.astype(np.float16))
+    np.savez_compressed(buffer, values=explanation.values.astype(np.float32))
     content = buffer.getvalue()
     relative = map_path(content)
     write_whole(store.files / relative, content)

@@ -15,7 +15,7 @@ from data_schemas.study import InstanceHeader, StoredInstance, StudyHeader, Stud
 from data_schemas.urgency import Level, Urgency
 from data_schemas.worklist import StudyRecord, StudyStatus
 from triage.store import trail
-from triage.store.database import Store, reading, writing
+from triage.store.database import Store, bump, reading, writing
 from triage.store.tables import explanations as explanation_rows
 from triage.store.tables import instances, screenings, studies
 
@@ -26,9 +26,6 @@ def study_record(store: Store, study_uid: str) -> StudyRecord:
     """The study with its instances and its newest screening. Raises NotFound."""
     with reading(store) as connection:
         row = study_row(connection, study_uid)
-        newest = connection.execute(
-            select(screenings.c.result).where(screenings.c.screening_id == row.screening_id)
-        ).scalar_one_or_none()
         return StudyRecord(
             study=StudyHeader.model_validate(row.header),
             ordered_priority=LEVELS[row.ordered_rank],
@@ -37,8 +34,16 @@ def study_record(store: Store, study_uid: str) -> StudyRecord:
             received_at=as_utc(row.received_at),
             revision=row.revision,
             instances=stored_instances(store, connection, study_uid),
-            screening=StudyScreening.model_validate(newest) if newest else None,
+            screening=newest_screening(connection, row.screening_id),
         )
+
+
+def newest_screening(connection: Connection, number: int | None) -> StudyScreening | None:
+    """The result of that number; None without one."""
+    if number is None:
+        return None
+    query = select(screenings.c.result).where(screenings.c.screening_id == number)
+    return StudyScreening.model_validate(connection.execute(query).scalar_one())
 
 
 def study_to_screen(store: Store, study_uid: str) -> StudyToScreen:
@@ -93,26 +98,37 @@ def explanation_by_number(store: Store, number: int) -> tuple[str, Explanation]:
     return row.study_uid, as_explanation(store, row)
 
 
-def mark_read(store: Store, study_uid: str, *, actor: str) -> None:
-    """Takes the study off the reading list. Raises NotFound."""
+def mark_read(store: Store, study_uid: str, *, actor: str, revision: int | None = None) -> bool:
+    """Takes the study off the reading list; one that is off it already stays so. Raises NotFound.
+
+    False, and nothing is changed, when more images came after the `revision` that the reader saw.
+    """
     with writing(store) as connection:
-        study_row(connection, study_uid)
+        row = study_row(connection, study_uid, lock=True)
+        if revision not in (None, row.revision):
+            return False
+        if not row.unread:
+            return True
         connection.execute(
             update(studies).where(studies.c.study_uid == study_uid).values(unread=False, status=StudyStatus.READ)
         )
         trail.append(connection, TrailEvent(kind="marked read", actor=actor, study_instance_uid=study_uid))
+        bump(connection)
+        return True
 
 
 def note_view(store: Store, kind: str, study_uid: str, *, actor: str, **fields: str | int | float | bool) -> None:
     """What a person was shown, in the trail."""
     event = TrailEvent(kind=kind, actor=actor, study_instance_uid=study_uid, fields=fields)
-    with store.engine.begin() as connection:  # nothing on the list changes: the version stays
+    with writing(store) as connection:
         trail.append(connection, event)
 
 
-def study_row(connection: Connection, study_uid: str) -> Row[Any]:
-    """The study's row. Raises NotFound."""
-    row = connection.execute(select(studies).where(studies.c.study_uid == study_uid)).one_or_none()
+def study_row(connection: Connection, study_uid: str, *, lock: bool = False) -> Row[Any]:
+    """The study's row; `lock` keeps other writers of it waiting until the transaction ends. Raises NotFound."""
+    query = select(studies).where(studies.c.study_uid == study_uid)
+    # key_share: who only adds a row that refers to the study need not wait
+    row = connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"there is no study {study_uid}; `triage worklist` lists those there are")
     return row

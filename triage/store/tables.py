@@ -55,7 +55,7 @@ waits to be screened. `attempts` counts the times a worker began since then.
 
 UNREAD = studies.c.unread.is_(True)
 WAITING = studies.c.revision > studies.c.screened_revision
-Index(None, *studies.c["level_rank", "received_at", "sequence"], sqlite_where=UNREAD, postgresql_where=UNREAD)
+Index(None, *studies.c["level_rank", "sequence"], sqlite_where=UNREAD, postgresql_where=UNREAD)
 Index(None, *studies.c["ordered_rank", "sequence"], sqlite_where=WAITING, postgresql_where=WAITING)
 
 instances = Table(

@@ -43,18 +43,24 @@ class TrailVerdict:
 
 def append(connection: Connection, event: TrailEvent) -> None:
     """Appends within the caller's transaction; the head's row makes writers wait for each other."""
+    fields = {storable(name): storable(v) if isinstance(v, str) else v for name, v in event.fields.items()}
     last = connection.execute(select(head.c.trail_sequence, head.c.trail_hash).with_for_update()).one()
     row = {
         "sequence": last.trail_sequence + 1,
         "at": datetime.now(UTC).isoformat(timespec="microseconds"),
-        "kind": event.kind,
-        "actor": event.actor,
-        "study_uid": event.study_instance_uid,
-        "fields": json.dumps(event.fields, sort_keys=True, ensure_ascii=False),
+        "kind": storable(event.kind),
+        "actor": storable(event.actor),
+        "study_uid": storable(event.study_instance_uid),
+        "fields": json.dumps(fields, sort_keys=True, ensure_ascii=False),
     }
     digest = chained(last.trail_hash, row)
     connection.execute(insert(trail).values(**row, previous_hash=last.trail_hash, hash=digest))
     connection.execute(update(head).values(trail_sequence=row["sequence"], trail_hash=digest))
+
+
+def storable(text: str) -> str:
+    """Text that both databases hold and UTF-8 can write: a file's name may be neither. Others stay as they are."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def chained(previous_hash: str, row: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Row, Select, exists, func, select
+from sqlalchemy import Row, Select, exists, func, literal, select, tuple_
 
 from data_schemas.score import FindingScore
 from data_schemas.study import StudyHeader
@@ -15,8 +15,8 @@ from triage.store.tables import UNREAD, WAITING, explanations, studies
 
 __all__ = ["counts", "pending", "position", "still_pending", "version", "without_map", "worklist_page"]
 
-ORDER = (studies.c.level_rank, studies.c.received_at, studies.c.sequence)
-"""Level, then arrival; equal arrivals by the order in which they were written."""
+ORDER = (studies.c.level_rank, studies.c.sequence)
+"""Level, then arrival, counted and not timed: a clock that is set back must not let a later study overtake."""
 
 
 def unread() -> Select[Any]:
@@ -38,15 +38,7 @@ def position(store: Store, study_uid: str) -> int | None:
         row = connection.execute(select(mine).where(mine.c.study_uid == study_uid, mine.c.unread)).one_or_none()
         if row is None:
             return None
-        before = (
-            (studies.c.level_rank < row.level_rank)
-            | ((studies.c.level_rank == row.level_rank) & (studies.c.received_at < row.received_at))
-            | (
-                (studies.c.level_rank == row.level_rank)
-                & (studies.c.received_at == row.received_at)
-                & (studies.c.sequence < row.sequence)
-            )
-        )
+        before = tuple_(*ORDER) < tuple_(literal(row.level_rank), literal(row.sequence))
         query = select(func.count()).select_from(studies).where(UNREAD, before)
         return int(connection.execute(query).scalar_one()) + 1
 

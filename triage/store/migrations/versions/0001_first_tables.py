@@ -41,9 +41,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("study_uid", name=op.f("uq_studies_study_uid")),
     )
     op.create_index(
-        op.f("ix_studies_level_rank_received_at_sequence"),
+        op.f("ix_studies_level_rank_sequence"),
         "studies",
-        ["level_rank", "received_at", "sequence"],
+        ["level_rank", "sequence"],
         unique=False,
         sqlite_where=sa.text("unread IS 1"),
         postgresql_where=sa.text("unread IS true"),
@@ -155,7 +155,7 @@ def downgrade() -> None:
     op.drop_table("workers")
     op.drop_index(op.f("ix_trail_study_uid"), table_name="trail")
     op.drop_table("trail")
-    op.drop_index(op.f("ix_studies_level_rank_received_at_sequence"), table_name="studies")
+    op.drop_index(op.f("ix_studies_level_rank_sequence"), table_name="studies")
     op.drop_index(op.f("ix_studies_ordered_rank_sequence"), table_name="studies")
     op.drop_table("studies")
     op.drop_table("head")

@@ -1,0 +1,166 @@
+"""The command line, as people and scripts use it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.bundles import write_reader
+from tests.dicom import dx_file, values_like_a_film
+from triage.cli import app, main
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles")
+    write_reader(folder / "reader")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TRIAGE_BUNDLES", str(bundles))
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (bundles.parent / "cache").mkdir(exist_ok=True)
+    (folder / "cache").symlink_to(bundles.parent / "cache", target_is_directory=True)
+    return folder
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def lines(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def films(folder: Path) -> Path:
+    dx_file(folder / "routine.dcm", values_like_a_film(80, 70, seed=1))
+    dx_file(folder / "stat.dcm", values_like_a_film(80, 70, seed=2), RequestedProcedurePriority="STAT", PatientID="S")
+    dx_file(folder / "lateral.dcm", values_like_a_film(80, 70, seed=3), ViewPosition="LL")
+    (folder / "letter.pdf").write_bytes(b"%PDF-1.4")
+    return folder
+
+
+def test_screen_gives_every_study_in_reading_order_and_every_refusal(home: Path, tmp_path: Path) -> None:
+    answers = lines(run("screen", films(tmp_path / "in"), "--json", "--home", home))
+    refusals, rows = answers[:1], answers[1:]
+    assert refusals == [
+        {"file": str(tmp_path / "in" / "letter.pdf"), "refused": "a PDF document, not an image; ask for the DICOM file"}
+    ]
+    assert [row["position"] for row in rows] == [1, 2, 3]
+    assert rows[0]["ordered_priority"] == "STAT"
+    assert set(rows[0]) == {
+        "position", "study_instance_uid", "level", "ordered_priority", "screening_status", "reason", "findings",
+        "bundle", "bundle_version", "seconds",
+    }  # fmt: skip
+    assert set(rows[0]["findings"][0]) == {"finding", "probability", "operating_point", "positive", "level"}
+    lateral = next(row for row in rows if row["screening_status"] == "not scored")
+    assert lateral["reason"] == "not scored: lateral view"
+    assert lateral["findings"] == []
+    assert lines(run("worklist", "--json", "--home", home)) == rows
+
+
+def test_a_table_for_people(home: Path, tmp_path: Path) -> None:
+    table = run("screen", films(tmp_path / "in"), "--home", home)
+    assert "ordered STAT" in table
+    assert "PHANTOM^TEST" in table
+
+
+def test_explain_writes_the_map_on_the_original_pixels(home: Path, tmp_path: Path) -> None:
+    rows = lines(run("screen", films(tmp_path / "in"), "--json", "--home", home))[1:]
+    uid = rows[0]["study_instance_uid"]
+    for method in ("gradcam", "saliency"):
+        which = ("--method", method, "--finding", "nodule")
+        (written,) = lines(run("explain", uid, *which, "--out", tmp_path / "o", "--json", "--home", home))
+        assert np.load(written["map"]).shape == (80, 70)
+        assert Path(written["overlay"]).read_bytes()[:4] == b"\x89PNG"
+        assert (written["finding"], written["method"]) == ("nodule", method)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["explain", "1.2.3", "--out", "o"], "there is no study 1.2.3"),
+        (["worklist"], "TRIAGE_PORT"),
+    ],
+)
+def test_a_fault_is_one_sentence_and_code_two(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    if "PORT" in words:
+        monkeypatch.setenv("TRIAGE_PORT", "none")
+    monkeypatch.setattr(sys, "argv", ["triage", *arguments, "--home", str(home)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_models_are_listed_and_verified(
+    home: Path, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (listed,) = lines(run("models", "--json", "--home", home))
+    assert listed["name"] == "reader"
+    assert "experimental, does not affect order" in run("models", "--home", home)
+    assert lines(run("models", "verify", "--json", "--home", home)) == [
+        {"bundle": "reader", "verified": True, "fault": ""}
+    ]
+    import shutil
+
+    shutil.copytree(bundles, tmp_path / "damaged")
+    weights = tmp_path / "damaged" / "reader" / "models" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    monkeypatch.setenv("TRIAGE_BUNDLES", str(tmp_path / "damaged"))
+    assert "is not the file of the manifest" in run("models", "verify", "--home", home, code=1)
+
+
+def test_the_trail_is_verified(home: Path, tmp_path: Path) -> None:
+    run("screen", films(tmp_path / "in"), "--home", home)
+    assert lines(run("audit", "verify", "--json", "--home", home))[0]["intact"] is True
+    import sqlite3
+
+    with sqlite3.connect(home / "triage.sqlite3") as connection:
+        connection.execute("UPDATE trail SET actor = 'nobody' WHERE sequence = 2")
+    assert "broken at entry 2" in run("audit", "verify", "--home", home, code=1)
+
+
+def test_listing_needs_neither_torch_nor_monai(home: Path) -> None:
+    code = (
+        "import sys; from triage.cli import main; sys.argv = ['triage', 'worklist', '--home', sys.argv[1]]\n"
+        "try:\n main()\nexcept SystemExit:\n pass\n"
+        "print(sorted({'torch', 'monai', 'captum', 'onnxruntime', 'streamlit'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_scoring_on_the_processor_needs_neither_torch_nor_monai(home: Path, tmp_path: Path) -> None:
+    films(tmp_path / "in")
+    run("screen", tmp_path / "in", "--home", home)  # builds the runtime's file
+    for path in home.glob("triage.sqlite3*"):
+        path.unlink()
+    code = (
+        "import sys; from triage.cli import main; sys.argv = ['triage', 'screen', sys.argv[1], '--home', sys.argv[2]]\n"
+        "try:\n main()\nexcept SystemExit:\n pass\n"
+        "print(sorted({'torch', 'monai', 'captum', 'streamlit', 'dbos'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "in"), str(home)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_is_worth_reading() -> None:
+    assert "not a medical device" in run("--help")
+    for command in ("screen", "worklist", "explain", "models", "audit", "demo", "up"):
+        assert len(run(command, "--help")) > 200

@@ -1,0 +1,206 @@
+"""Pixels, maps, rows and what a reader does, as the page asks for them."""
+
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+from pydicom.uid import JPEG2000Lossless
+from starlette.applications import Starlette
+
+from data_schemas.urgency import Level
+from tests.dicom import values_like_a_film
+from tests.ui.studies import arrive, screened
+from tests.web.asgi import Answer, ask
+from triage.store.studies import numbered_explanations, study_record
+from triage.store.trail import entries
+from triage.web import shown
+from triage.web.site import Site
+
+
+@pytest.fixture
+def get(app: Starlette, inside: dict[str, str]):
+    return partial(ask, app, headers=inside)
+
+
+def pixels(answer: Answer) -> np.ndarray:
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "image/png"
+    return cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_an_image_comes_as_grey_png_of_its_own_size(get, site: Site) -> None:
+    values = values_like_a_film(70, 50)
+    study = arrive(site.store, site.settings.spool, values=values)
+    image = study_record(site.store, study.study_instance_uid).instances[0].header
+    answer = get(f"/api/images/{image.sop_instance_uid}")
+    drawn = pixels(answer)
+    assert drawn.shape == (70, 50)
+    assert drawn.dtype == np.uint8
+    assert np.corrcoef(drawn.ravel(), values.ravel())[0, 1] > 0.99
+    assert answer.headers["cache-control"].startswith("private")
+    assert answer.headers["content-encoding"] == "identity"
+
+
+def test_another_window_changes_the_picture(get, site: Site) -> None:
+    study = arrive(site.store, site.settings.spool)
+    image = study_record(site.store, study.study_instance_uid).instances[0].header
+    drawn = pixels(get(f"/api/images/{image.sop_instance_uid}", query="center=2048&width=2"))
+    assert set(np.unique(drawn)) <= {0, 127, 128, 255}
+
+
+@pytest.mark.parametrize(
+    "query", ["center=1", "center=1&width=0", "center=nan&width=2", "center=a&width=2", "width=inf&center=1"]
+)
+def test_an_impossible_window_gets_a_sentence(get, site: Site, query: str) -> None:
+    study = arrive(site.store, site.settings.spool)
+    image = study_record(site.store, study.study_instance_uid).instances[0].header
+    answer = get(f"/api/images/{image.sop_instance_uid}", query=query)
+    assert answer.status == 400
+    assert "center" in answer.json["error"]
+
+
+def test_compressed_pixels_are_decoded_in_a_child(get, site: Site) -> None:
+    values = values_like_a_film(64, 48)
+    study = arrive(site.store, site.settings.spool, values=values, syntax=JPEG2000Lossless)
+    image = study_record(site.store, study.study_instance_uid).instances[0].header
+    assert np.corrcoef(pixels(get(f"/api/images/{image.sop_instance_uid}")).ravel(), values.ravel())[0, 1] > 0.99
+
+
+def test_damaged_pixels_get_a_sentence(get, site: Site) -> None:
+    study = arrive(site.store, site.settings.spool, syntax=JPEG2000Lossless)
+    instance = study_record(site.store, study.study_instance_uid).instances[0]
+    content = instance.path.read_bytes()
+    instance.path.write_bytes(content[: len(content) // 2])
+    answer = get(f"/api/images/{instance.header.sop_instance_uid}")
+    assert answer.status == 422
+    assert answer.json["error"]
+
+
+def test_a_map_lies_edge_to_edge_over_its_image_and_is_clear_where_it_is_low(get, site: Site) -> None:
+    study = arrive(site.store, site.settings.spool, values=values_like_a_film(210, 140))
+    screened(site.store, study, opacity=0.8)
+    number = numbered_explanations(site.store, study.study_instance_uid)[0][0]
+    drawn = pixels(get(f"/api/maps/{number}"))
+    assert drawn.shape == (210, 140, 4)
+    y, x = np.unravel_index(int(np.argmax(drawn[..., 3])), drawn.shape[:2])
+    assert abs(y - 4.5 / 14 * 210) < 10
+    assert abs(x - 4.5 / 14 * 140) < 10
+    assert drawn[-1, -1, 3] == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/images/1.2.3", "/api/maps/999", "/api/maps/x", "/api/maps/%F0", "/api/studies/1.2"]
+)
+def test_what_is_not_there_is_said(get, path: str) -> None:
+    answer = get(path)
+    assert answer.status == 404
+    assert answer.json["error"]
+
+
+def test_the_worklist_gives_rows_in_reading_order_and_nothing_twice(get, site: Site) -> None:
+    routine = arrive(site.store, site.settings.spool, PatientName="ROE^JOHN^Q")
+    stat = arrive(site.store, site.settings.spool, ordered=Level.STAT, PatientName="DOE^JANE")
+    answer = get("/api/worklist").json
+    assert [row["uid"] for row in answer["rows"]] == [stat.study_instance_uid, routine.study_instance_uid]
+    assert [row["name"] for row in answer["rows"]] == ["DOE, JANE", "ROE, JOHN Q"]
+    assert (answer["total"], answer["counts"]["stat"], answer["counts"]["waiting"]) == (2, 1, 2)
+    again = get("/api/worklist", query=f"since={answer['version']}").json
+    assert again["changed"] is False
+    assert "rows" not in again
+    assert [row["position"] for row in get("/api/worklist", query="offset=1&limit=1").json["rows"]] == [2]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "offset=-1", "offset=x", "since=1e3"])
+def test_impossible_pages_of_the_worklist_get_a_sentence(get, query: str) -> None:
+    assert get("/api/worklist", query=query).status == 400
+
+
+def test_a_study_is_shown_with_all_that_explains_its_place(get, site: Site) -> None:
+    study = arrive(site.store, site.settings.spool, AccessionNumber="A77", PatientBirthDate="19601231")
+    screened(site.store, study, opacity=0.83)
+    answer = get(f"/api/studies/{study.study_instance_uid}").json
+    assert answer["reason"] == "AI: lung opacity 0.83 (acts from 0.41)"
+    assert (answer["accession"], answer["birth_date"], answer["position"]) == ("A77", "1960-12-31", 1)
+    assert [finding["finding"] for finding in answer["findings"]] == ["opacity", "effusion", "mass"]
+    assert answer["findings"][2]["lifts"] is None
+    assert {found["outcome"] for gates in answer["gates"].values() for found in gates} == {"passed", "marked"}
+    assert [found["finding"] for found in answer["maps"]] == ["opacity", "effusion", "mass"]
+    assert dict(answer["provenance"])["Model"] == "drawn 1"
+
+
+def test_marking_read_takes_the_study_off_the_list_and_into_the_trail(
+    app: Starlette, inside: dict[str, str], site: Site
+) -> None:
+    study = arrive(site.store, site.settings.spool)
+    path = f"/api/studies/{study.study_instance_uid}/read"
+    answer = ask(app, path, method="POST", headers=inside, body=[b'{"revision": 1}'])
+    assert answer.json == {"uid": study.study_instance_uid, "status": "read"}
+    assert ask(app, "/api/worklist", headers=inside).json["rows"] == []
+    assert entries(site.store)[0].kind == "marked read"
+
+
+def test_a_study_that_has_grown_since_it_was_opened_is_not_marked_read(
+    app: Starlette, inside: dict[str, str], site: Site
+) -> None:
+    study = arrive(site.store, site.settings.spool)
+    arrive(site.store, site.settings.spool, StudyInstanceUID=study.study_instance_uid)
+    path = f"/api/studies/{study.study_instance_uid}/read"
+    answer = ask(app, path, method="POST", headers=inside, body=[b'{"revision": 1}'])
+    assert answer.status == 409
+    assert "new images" in answer.json["error"]
+    assert len(ask(app, "/api/worklist", headers=inside).json["rows"]) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"x" * 5000])
+def test_a_request_without_what_was_seen_changes_nothing(
+    app: Starlette, inside: dict[str, str], site: Site, body: bytes
+) -> None:
+    study = arrive(site.store, site.settings.spool)
+    path = f"/api/studies/{study.study_instance_uid}/read"
+    assert ask(app, path, method="POST", headers=inside, body=[body]).status in (400, 409)
+    assert len(ask(app, "/api/worklist", headers=inside).json["rows"]) == 1
+
+
+def test_the_trail_knows_which_map_was_shown(app: Starlette, inside: dict[str, str], site: Site) -> None:
+    study, other = (arrive(site.store, site.settings.spool) for _ in range(2))
+    screened(site.store, study)
+    number = numbered_explanations(site.store, study.study_instance_uid)[0][0]
+    body = [f'{{"map": {number}}}'.encode()]
+    for uid, status in ((other.study_instance_uid, 404), (study.study_instance_uid, 200)):
+        assert ask(app, f"/api/studies/{uid}/shown", method="POST", headers=inside, body=body).status == status
+    newest = entries(site.store)[0]
+    assert (newest.kind, newest.fields["method"], newest.fields["finding"]) == ("map shown", "gradcam", "opacity")
+
+
+def test_the_trail_is_exported_whole_and_without_names(get, site: Site) -> None:
+    arrive(site.store, site.settings.spool, PatientName="SECRET^NAME", PatientID="=SECRET")
+    answer = get("/api/trail.csv")
+    lines = answer.body.decode().splitlines()
+    assert lines[0].startswith("sequence,at,kind,actor")
+    assert len(lines) == 2
+    assert "SECRET" not in answer.body.decode()
+    assert "attachment" in answer.headers["content-disposition"]
+
+
+def test_health_says_whether_the_database_answers(get) -> None:
+    assert get("/healthz").json == {"database": True}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("DOE^JANE", "DOE, JANE"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada, Tarou"),
+        ("ONLY", "ONLY"),
+        ("^GIVEN", "GIVEN"),
+        ("", ""),
+    ],
+)
+def test_names_are_read_as_people_write_them(written: str, read: str) -> None:
+    assert shown.person_name(written) == read
+
+
+@pytest.mark.parametrize(("years", "words"), [(None, ""), (0.5, "6 mo"), (1.99, "24 mo"), (61.9, "61")])
+def test_ages_have_the_unit_that_fits(years: float | None, words: str) -> None:
+    assert shown.age(years) == words

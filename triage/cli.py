@@ -1,0 +1,295 @@
+"""The command line: what people and scripts ask of Triage. Every answer also comes as JSON, one object a line."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from data_schemas.errors import TriageError
+from data_schemas.urgency import Level
+from data_schemas.worklist import FileReport, StudyRecord, WorklistRow
+from triage.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from triage.store import Store
+
+app = typer.Typer(
+    help="Imaging studies in, a reading order out that can be defended. Research use, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The model bundles: what each may speak about, and whether it may be used.")
+audit_app = typer.Typer(help="The trail of everything that was done and shown.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(audit_app, name="audit")
+
+Home = Annotated[Path | None, typer.Option("--home", help="Folder of database and files (else TRIAGE_HOME).")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
+ACTOR = "command line"
+
+
+def settings_for(home: Path | None) -> Settings:
+    """Settings with the home folder of the command line first."""
+    return load_settings(home=home.absolute()) if home is not None else load_settings()
+
+
+@app.command()
+def screen(
+    paths: Annotated[list[Path], typer.Argument(help="Files, folders or zip archives of DICOM images.")],
+    priority: Annotated[
+        Level | None, typer.Option(help="Ordered priority for studies whose header states none.", case_sensitive=False)
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Take studies in, screen them, and print them in reading order.
+
+    Files that are not taken in are named with the reason. A study that no model may speak about keeps its place and
+    says why. The exit code is 0 also then.
+    """
+    from triage.assembly import intake_limits, open_site
+    from triage.intake.take_in import Sender, take_in
+    from triage.worker import work_until_done
+
+    settings = settings_for(home)
+    store = open_site(settings)
+    uids: dict[str, None] = {}
+    with progress("Taking in", None) as step:
+        for report in take_in(
+            paths,
+            store=store,
+            spool=settings.spool,
+            limits=intake_limits(settings),
+            sender=Sender(ordered_priority=priority, source="command line", actor=ACTOR),
+        ):
+            step()
+            if report.accepted:
+                uids[report.study_instance_uid] = None
+            elif as_json:
+                print_json(refusal(report))
+            else:
+                typer.echo(f"{report.file}: {report.sentence}", err=True)
+    with progress("Screening", len(uids)) as step:
+        work_until_done(store, settings, list(uids), on_done=step)
+    print_rows([row for row in all_rows(store) if row.study.study_instance_uid in uids], store, as_json)
+
+
+@app.command()
+def worklist(
+    limit: Annotated[int, typer.Option(min=1, help="How many studies at the most.")] = 50,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """The reading list: unread studies, the next to read first."""
+    from triage.assembly import open_site
+    from triage.store.worklist import worklist_page
+
+    store = open_site(settings_for(home))
+    print_rows(worklist_page(store, offset=0, limit=limit), store, as_json)
+
+
+@app.command()
+def explain(
+    study_uid: Annotated[str, typer.Argument(help="Study Instance UID.")],
+    out: Annotated[Path, typer.Option(help="Folder for the overlay (PNG) and the map (.npy) of each image.")],
+    finding: Annotated[str | None, typer.Option(help="Finding to explain; the study's leading one by default.")] = None,
+    method: Annotated[str, typer.Option(help="gradcam or saliency.")] = "gradcam",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Write where the model looked: an overlay on the original image, and the map on its rows x columns."""
+    from triage.assembly import Screener, open_site
+    from triage.explanations import write_explanations
+
+    settings = settings_for(home)
+    store = open_site(settings)
+    with Screener(settings) as screener:
+        for written in write_explanations(store, screener, study_uid, finding=finding, method=method, out=out):
+            line = f"{written['overlay']}: {written['method']} of {written['finding']}"
+            print_json(written) if as_json else typer.echo(line)
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, home: Home = None, as_json: Json = False) -> None:
+    """List the installed bundles with their findings, operating points and evidence."""
+    if context.invoked_subcommand is not None:
+        return
+    from triage.assembly import bundle_folders
+    from triage.models.bundle import read_manifest
+
+    for folder in bundle_folders(settings_for(home)):
+        manifest = read_manifest(folder)
+        if as_json:
+            print_json(manifest.model_dump(mode="json"))
+            continue
+        typer.echo(f"{manifest.name} {manifest.version}: {manifest.title}")
+        for f in manifest.findings:
+            effect = f"proposes {f.proposes}" if f.may_lift else "experimental, does not affect order"
+            area = f"AUROC {f.evidence.auroc:.2f} ({f.evidence.low:.2f} to {f.evidence.high:.2f})"
+            typer.echo(f"  {f.label:28} acts from {f.operating_point:.2f}   {area}   {effect}")
+
+
+@models_app.command("verify")
+def models_verify(home: Home = None, as_json: Json = False) -> None:
+    """Check every bundle: hashes, schema, evidence, and the test vector through each runtime. Exit 1 on any fault."""
+    from triage.assembly import bundle_folders
+    from triage.models.bundle import verify_bundle
+
+    settings = settings_for(home)
+    sound = True
+    for folder in bundle_folders(settings):
+        try:
+            verify_bundle(folder, settings.cache)
+            fault = ""
+        except TriageError as error:
+            fault, sound = error.sentence, False
+        if as_json:
+            print_json({"bundle": folder.name, "verified": not fault, "fault": fault})
+        else:
+            typer.echo(f"{folder.name}: {fault or 'verified'}")
+    if not sound:
+        raise typer.Exit(1)
+
+
+@audit_app.command("verify")
+def audit_verify(home: Home = None, as_json: Json = False) -> None:
+    """Check the hash chain of the trail. Exit 1 where it is broken."""
+    from triage.assembly import open_site
+    from triage.store.trail import verify
+
+    verdict = verify(open_site(settings_for(home)))
+    if as_json:
+        print_json({"intact": verdict.intact, "entries": verdict.entries, "first_broken": verdict.first_broken})
+    else:
+        typer.echo(verdict.sentence)
+    if not verdict.intact:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(home: Home = None, as_json: Json = False) -> None:
+    """Draw phantom studies, marked PHANTOM wherever a person looks, and screen them."""
+    from tempfile import TemporaryDirectory
+
+    from triage.phantoms import write_phantoms
+
+    with TemporaryDirectory() as folder:
+        write_phantoms(Path(folder))
+        screen([Path(folder)], priority=None, home=home, as_json=as_json)
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the page (else TRIAGE_PORT).")] = None,
+    with_demo: Annotated[
+        bool, typer.Option("--demo", help="Screen phantom studies first when the list is empty.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Start the page and its worker, and say the address."""
+    from triage.assembly import open_site
+    from triage.store.worklist import worklist_page
+    from triage.web.serve import serve
+
+    settings = settings_for(home)
+    if not worklist_page(open_site(settings), offset=0, limit=1) and with_demo:
+        demo(home=home)
+    serve(settings, port or settings.port)
+
+
+@app.command(hidden=True)
+def worker(home: Home = None) -> None:
+    """Screen what waits until the standard input ends; the page starts one of these."""
+    from triage.assembly import open_site
+    from triage.worker import run_worker
+
+    settings = settings_for(home)
+    run_worker(open_site(settings), settings)
+
+
+def all_rows(store: "Store") -> Iterator[WorklistRow]:
+    """The whole reading list, page by page."""
+    from triage.store.worklist import worklist_page
+
+    offset = 0
+    while page := worklist_page(store, offset=offset, limit=500):
+        yield from page
+        offset += len(page)
+
+
+def refusal(report: FileReport) -> dict[str, str]:
+    """A refused file as JSON."""
+    return {"file": report.file, "refused": report.sentence}
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One object on one line of standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def row_as_json(row: WorklistRow, record: StudyRecord) -> dict[str, Any]:
+    """A row of the reading list as scripts read it."""
+    screening = record.screening
+    bundle = screening.bundle if screening else None
+    return {
+        "position": row.position,
+        "study_instance_uid": row.study.study_instance_uid,
+        "level": row.urgency.level,
+        "ordered_priority": row.ordered_priority,
+        "screening_status": row.status,
+        "reason": row.urgency.reason,
+        "findings": [f.model_dump(mode="json", exclude={"label"}) for f in row.findings],
+        "bundle": bundle.name if bundle else None,
+        "bundle_version": bundle.version if bundle else None,
+        "seconds": screening.seconds.get("total") if screening else None,
+    }
+
+
+def print_rows(rows: Sequence[WorklistRow], store: "Store", as_json: bool) -> None:
+    """The reading order, as a table or as JSON lines."""
+    if as_json:
+        from triage.store.studies import study_record
+
+        for row in rows:
+            print_json(row_as_json(row, study_record(store, row.study.study_instance_uid)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("", "level", "why", "patient", "study", "status"):
+        table.add_column(heading, justify="right" if not heading else "left", overflow="fold")
+    for row in rows:
+        study = row.study
+        patient = f"{study.patient_name} {study.patient_id}".strip() or "no name"
+        what = f"{row.modality} {study.study_description}".strip()
+        table.add_row(str(row.position), row.urgency.level, row.urgency.reason, patient, what, row.status)
+    Console().print(table)
+
+
+@contextmanager
+def progress(words: str, total: int | None) -> Iterator[Any]:
+    """A progress bar on standard error where that is a terminal; gives the function that moves it by one."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(words, total=total)
+        yield lambda: bar.advance(task)
+
+
+def main() -> None:
+    """Entry point: an error a person can cause is one sentence and exit code 2."""
+    try:
+        app()
+    except TriageError as error:
+        typer.echo(error.sentence, err=True)
+        raise SystemExit(2) from error

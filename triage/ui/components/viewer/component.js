@@ -1,0 +1,473 @@
+const POLL_MS = 1500; // while something is still to come
+const WATCH_MS = 5000; // afterwards: new images, slower maps
+const KEYS = [
+  ["m", "map on or off"], ["[ and ]", "map weaker, stronger"], ["1 to 9", "map of that finding"], ["g", "next method"],
+  ["+ and -", "zoom"], ["arrows", "move the image"], ["f", "whole image"], ["i", "next image"], ["r", "mark read"],
+  ["n and p", "next, previous study"], ["Escape", "worklist"], ["?", "these keys"],
+];
+
+class Viewer {
+  constructor(root) {
+    this.root = root;
+    this.uid = null;
+    this.mapOn = true;
+    this.opacity = 0.5;
+    this.build();
+  }
+
+  build() {
+    this.head = el("div", { class: "head" });
+    this.canvas = el("canvas", { tabindex: "0", role: "img", "aria-label": "Image" });
+    this.sides = Object.fromEntries(["l", "r", "t", "b"].map((side) => [side, el("span", { class: `over ${"lr".includes(side) ? "side " : ""}${side}` })]));
+    this.info = el("span", { class: "over info" });
+    this.what = el("span", { class: "over what" });
+    this.state = el("div", { class: "over state", role: "status" });
+    this.tabs = el("div", { class: "tabs" });
+    this.keys = el("div", { class: "keys hidden", role: "dialog", "aria-label": "Keys" },
+      el("dl", {}, KEYS.map(([key, words]) => [el("dt", {}, el("kbd", { text: key })), el("dd", { text: words })])));
+    this.stage = el("div", { class: "stage" }, this.canvas, Object.values(this.sides), this.info, this.what, this.tabs, this.state, this.keys);
+    this.panel = el("div", { class: "side-panel" });
+    this.outcome = el("span", { role: "status" });
+    this.root.replaceChildren(this.head, this.stage, this.panel);
+    this.hand();
+  }
+
+  start(data, go) {
+    this.go = go;
+    this.data = data;
+    if (!this.onKey) {
+      this.onKey = (event) => this.key(event);
+      document.addEventListener("keydown", this.onKey);
+      this.watch = new ResizeObserver(() => this.draw());
+      this.watch.observe(this.stage);
+    }
+    if (this.uid !== data.uid) this.show(data.uid);
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.loading?.abort();
+    document.removeEventListener("keydown", this.onKey);
+    this.watch?.disconnect();
+    this.onKey = null;
+    this.uid = null;
+  }
+
+  /** Another study: nothing of the former one stays on the screen. */
+  show(uid) {
+    this.loading?.abort();
+    this.loading = new AbortController();
+    clearTimeout(this.timer);
+    Object.assign(this, { uid, study: null, bitmap: null, overlay: null, map: null, sop: null, finding: null, method: null, done: false, seen: null, noted: new Set() });
+    this.outcome.textContent = "";
+    this.head.replaceChildren();
+    this.panel.replaceChildren();
+    this.tabs.replaceChildren();
+    this.say("Opening …");
+    this.draw();
+    this.fetchStudy(this.loading.signal);
+  }
+
+  async fetchStudy(signal) {
+    const uid = this.uid;
+    try {
+      const study = await ask(`/api/studies/${encodeURIComponent(uid)}`, { signal });
+      if (uid !== this.uid || study.uid !== uid) return;
+      const first = this.study === null;
+      const changed = JSON.stringify(this.study) !== JSON.stringify(study);
+      this.study = study;
+      this.seen ??= study.revision;
+      if (first) this.chooseImage(this.firstImage());
+      if (changed) this.render();
+      if (changed && !this.map && this.bitmap) this.chooseMap();
+      const settled = !["waiting", "screening"].includes(study.status) && (study.maps.length > 0 || study.findings.length === 0);
+      this.timer = setTimeout(() => this.fetchStudy(signal), settled ? WATCH_MS : POLL_MS);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!this.study) this.say(`The study cannot be shown: ${error.message}. Trying again.`);
+      this.timer = setTimeout(() => this.fetchStudy(signal), WATCH_MS);
+    }
+  }
+
+  firstImage() {
+    const scored = this.study.maps[0]?.sop_uid;
+    return (this.study.images.find((image) => image.sop_uid === scored) ?? this.study.images[0])?.sop_uid;
+  }
+
+  async chooseImage(sop) {
+    if (!sop) {
+      this.say("This study has no image.");
+      return;
+    }
+    const { signal } = this.loading;
+    Object.assign(this, { sop, bitmap: null, overlay: null, map: null, view: null });
+    const image = this.image();
+    this.label(image);
+    this.canvas.setAttribute("aria-label", `Image ${this.study.images.indexOf(image) + 1} of ${this.study.images.length}, ${image.modality} ${image.view}`);
+    if (!image.has_pixels) {
+      this.say("This object holds no image.");
+      return;
+    }
+    this.say("Reading the image …");
+    try {
+      const bitmap = await this.picture(`/api/images/${encodeURIComponent(sop)}`, signal);
+      if (signal.aborted || sop !== this.sop) return;
+      this.bitmap = bitmap;
+      this.say("");
+      this.root.dataset.image = sop;
+      this.draw();
+      this.chooseMap();
+    } catch (error) {
+      if (!signal.aborted && sop === this.sop) this.say(`The image cannot be shown: ${error.message}.`);
+    }
+  }
+
+  async picture(address, signal) {
+    const response = await fetch(address, { signal, credentials: "same-origin" });
+    if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? `error ${response.status}`);
+    return createImageBitmap(await response.blob());
+  }
+
+  image() {
+    return this.study.images.find((image) => image.sop_uid === this.sop);
+  }
+
+  maps() {
+    return this.study.maps.filter((map) => map.sop_uid === this.sop);
+  }
+
+  /** The map of the chosen finding and method, or the nearest there is. */
+  async chooseMap(finding = this.finding ?? this.study.findings[0]?.finding, method = this.method) {
+    if (!finding) return;
+    this.finding = finding;
+    const of = this.maps().filter((map) => map.finding === finding);
+    const map = of.find((one) => one.method === method) ?? of[0] ?? null;
+    this.method = map?.method ?? method;
+    const { signal } = this.loading;
+    if (map?.number !== this.map?.number) {
+      this.map = map;
+      this.overlay = null;
+      this.draw();
+      if (map) {
+        try {
+          const overlay = await this.picture(`/api/maps/${map.number}`, signal);
+          if (signal.aborted || this.map !== map) return;
+          this.overlay = overlay;
+        } catch (error) {
+          if (!signal.aborted) this.mapFault = error.message;
+        }
+      }
+    }
+    this.render();
+    this.draw();
+    this.noteShown();
+  }
+
+  /** The trail knows which maps a reader was shown. */
+  noteShown() {
+    if (!this.overlay || !this.mapOn || this.noted.has(this.map.number)) return;
+    this.noted.add(this.map.number);
+    ask(`/api/studies/${encodeURIComponent(this.uid)}/shown`, this.post({ map: this.map.number })).catch(() => this.noted.delete(this.map?.number));
+  }
+
+  post(body) {
+    return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  }
+
+  say(words) {
+    this.state.textContent = words;
+  }
+
+  label(image) {
+    const opposite = { L: "R", R: "L", A: "P", P: "A", H: "F", F: "H" };
+    const turn = (text) => [...(text ?? "")].map((letter) => opposite[letter] ?? "").join("");
+    const [right, bottom] = image.orientation;
+    this.sides.r.textContent = right ?? "";
+    this.sides.l.textContent = turn(right);
+    this.sides.b.textContent = bottom ?? "";
+    this.sides.t.textContent = turn(bottom);
+    this.what.textContent = [image.modality, image.view].filter(Boolean).join(" ");
+  }
+
+  // Drawing
+
+  fit() {
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    const [columns, rows] = this.shape();
+    const scale = Math.min(width / columns, height / rows);
+    return { scale, x: (width - columns * scale) / 2, y: (height - rows * scale) / 2 };
+  }
+
+  /** Width and height on the screen, where pixels need not be square. */
+  shape() {
+    const [down, across] = this.image()?.spacing_mm ?? [];
+    const aspect = down && across ? down / across : 1;
+    return [this.bitmap.width, this.bitmap.height * aspect];
+  }
+
+  draw() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = null;
+      this.paint();
+    });
+  }
+
+  paint() {
+    const ratio = window.devicePixelRatio || 1;
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    const pixels = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (this.canvas.width !== pixels[0] || this.canvas.height !== pixels[1]) [this.canvas.width, this.canvas.height] = pixels;
+    const context = this.canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.fillStyle = "#000";
+    context.fillRect(0, 0, ...pixels);
+    this.info.textContent = "";
+    if (!this.bitmap) return;
+    const view = this.view ?? this.fit();
+    const [columns, rows] = this.shape();
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.imageSmoothingEnabled = view.scale < 3;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(this.bitmap, view.x, view.y, columns * view.scale, rows * view.scale);
+    if (this.overlay && this.mapOn) {
+      context.imageSmoothingEnabled = true;
+      context.globalAlpha = this.opacity;
+      context.drawImage(this.overlay, view.x, view.y, columns * view.scale, rows * view.scale);
+      context.globalAlpha = 1;
+    }
+    this.info.textContent = `${this.bitmap.width} x ${this.bitmap.height} px\u2003zoom ${Math.round(view.scale * ratio * 100)} %`;
+    this.root.dataset.map = this.overlay && this.mapOn ? this.map.number : "";
+  }
+
+  zoom(factor, x = this.stage.clientWidth / 2, y = this.stage.clientHeight / 2) {
+    if (!this.bitmap) return;
+    const whole = this.fit();
+    const view = this.view ?? whole;
+    const scale = Math.min(Math.max(view.scale * factor, whole.scale * 0.5), 16);
+    const by = scale / view.scale;
+    this.view = { scale, x: x - (x - view.x) * by, y: y - (y - view.y) * by };
+    this.draw();
+  }
+
+  move(dx, dy) {
+    if (!this.bitmap) return;
+    const view = this.view ?? this.fit();
+    this.view = { ...view, x: view.x + dx, y: view.y + dy };
+    this.draw();
+  }
+
+  hand() {
+    this.canvas.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      const box = this.canvas.getBoundingClientRect();
+      this.zoom(Math.exp(-event.deltaY * 0.0015), event.clientX - box.left, event.clientY - box.top);
+    }, { passive: false });
+    this.canvas.addEventListener("pointerdown", (event) => this.canvas.setPointerCapture(event.pointerId));
+    this.canvas.addEventListener("pointermove", (event) => {
+      if (event.buttons & 1) this.move(event.movementX, event.movementY);
+    });
+    this.canvas.addEventListener("dblclick", () => this.whole());
+  }
+
+  whole() {
+    this.view = null;
+    this.draw();
+  }
+
+  // Evidence
+
+  render() {
+    const study = this.study;
+    this.head.replaceChildren(...this.headParts(study));
+    this.renderTabs(study);
+    const scroll = this.panel.scrollTop;
+    const active = this.root.getRootNode().activeElement?.dataset?.part;
+    const open = new Map([...this.panel.querySelectorAll("details")].map((node) => [node.dataset.name, node.open]));
+    this.panel.replaceChildren(
+      ...[this.reasonPart(study), this.findingsPart(study), this.mapPart(), this.gatesPart(study, open), this.actionsPart(study), this.provenancePart(study, open)].filter(Boolean),
+    );
+    this.panel.scrollTop = scroll;
+    if (active) this.panel.querySelector(`[data-part="${CSS.escape(active)}"]`)?.focus({ preventScroll: true });
+  }
+
+  headParts(study) {
+    const fact = (name, value, kind = "") => el("span", { class: `fact ${kind}`, title: value }, el("i", { text: name }), value || "not stated");
+    return [
+      el("span", { class: "name", title: study.name, text: study.name || "no name" }),
+      fact("ID", study.id), fact("born", `${study.birth_date || "not stated"}${sexAge(study) ? ` (${sexAge(study)})` : ""}`), fact("accession", study.accession),
+      fact("study", [study.study_date, study.description].filter(Boolean).join(" "), "study"),
+      el("span", { class: "fill" }),
+      el("span", { class: "steps" },
+        el("button", { type: "button", text: "Worklist", onclick: () => this.go("worklist") }),
+        el("button", { type: "button", text: "Previous", disabled: !this.data.previous, onclick: () => this.to(this.data.previous) }),
+        el("button", { type: "button", text: "Next", disabled: !this.data.next, onclick: () => this.to(this.data.next) })),
+    ];
+  }
+
+  renderTabs(study) {
+    this.tabs.replaceChildren(...(study.images.length < 2 ? [] : study.images.map((image, i) =>
+      el("button", { type: "button", "aria-pressed": String(image.sop_uid === this.sop), text: `${i + 1} ${image.view || image.modality}`.trim(), onclick: () => this.chooseImage(image.sop_uid).then(() => this.render()) }))));
+  }
+
+  reasonPart(study) {
+    const place = study.position ? `${study.position} on the list, ${study.status}` : study.status;
+    return el("section", {},
+      el("div", { class: "place" }, level(study.level), el("span", { class: "dim", text: `${place}, received ${clock(study.received_at)}` })),
+      el("p", { class: "reason", text: study.reason }));
+  }
+
+  findingsPart(study) {
+    if (!study.findings.length) return null;
+    const ordered = [...study.findings];
+    return el("section", {}, el("h3", { text: "Findings, calibrated probability" }), el("div", { class: "findings" }, ordered.map((one) => {
+      const percent = (value) => `${(value * 100).toFixed(1)}%`;
+      return el("button", {
+        class: "finding", type: "button", "data-part": `finding ${one.finding}`, "data-positive": one.positive, "data-lifts": one.lifts,
+        "aria-pressed": String(one.finding === this.finding), onclick: () => this.chooseMap(one.finding),
+        title: one.lifts ? `a positive result proposes ${one.lifts}` : "experimental, does not affect order",
+      },
+      el("span", { class: "label" }, one.label, one.lifts ? null : el("span", { class: "dim", text: "  experimental" })),
+      el("span", { class: "bar" }, el("i", { style: `width:${percent(one.probability)}` }), el("b", { style: `left:${percent(one.operating_point)}` })),
+      el("span", { class: "p", text: one.probability.toFixed(2) }),
+      el("span", { class: "acts", text: `acts from ${one.operating_point.toFixed(2)}` }));
+    })));
+  }
+
+  mapPart() {
+    const finding = this.study.findings.find((one) => one.finding === this.finding);
+    if (!finding) return null;
+    const of = this.maps().filter((map) => map.finding === this.finding);
+    if (!this.map) {
+      const why = this.study.maps.length ? "There is no map of this finding on this image." : "The map is being made.";
+      return el("section", {}, el("h3", { text: "Map" }), el("p", { class: "dim", text: why }));
+    }
+    const methods = of.length < 2 ? el("span", { class: "dim", text: this.map.method_words })
+      : el("select", { "aria-label": "Method", "data-part": "method", onchange: (event) => this.chooseMap(this.finding, event.target.value) },
+        of.map((map) => el("option", { value: map.method, selected: map.method === this.map.method, text: map.method_words })));
+    const slider = el("input", { type: "range", min: "0.1", max: "1", step: "0.05", value: String(this.opacity), "aria-label": "Opacity of the map", "data-part": "opacity" });
+    slider.addEventListener("input", () => { this.opacity = Number(slider.value); this.draw(); });
+    return el("section", {}, el("h3", { text: "Map" }),
+      el("div", { class: "map-row" },
+        el("button", { type: "button", "aria-pressed": String(this.mapOn), "data-part": "map", text: this.mapOn ? "Hide map (m)" : "Show map (m)", onclick: () => this.toggleMap() }),
+        methods, el("label", {}, "opacity", slider)),
+      el("div", { class: "scale" }),
+      el("div", { class: "ticks" }, ["0", short(this.map.maximum / 2), short(this.map.maximum)].map((text) => el("span", { text }))),
+      el("p", { class: "words dim", text: `${this.map.method_words} of ${finding.label}: ${this.map.measure}. Clear below 5 % of the largest value.` }));
+  }
+
+  gatesPart(study, open) {
+    const gates = study.gates[this.sop] ?? [];
+    if (!gates.length) return null;
+    const order = { stopped: 0, marked: 1, passed: 2 };
+    const telling = gates.filter((gate) => gate.outcome !== "passed").sort((a, b) => order[a.outcome] - order[b.outcome]);
+    const passed = gates.filter((gate) => gate.outcome === "passed");
+    const line = (gate) => el("div", { class: "gate", "data-outcome": gate.outcome }, el("span", { class: "dim", text: gate.gate }),
+      el("span", {}, gate.outcome === "passed" ? null : el("span", { class: "word", text: `${gate.outcome}: ` }), gate.sentence));
+    return el("section", {}, el("h3", { text: "Gates before the score" }), telling.map(line),
+      passed.length ? el("details", { "data-name": "gates", open: open.get("gates") }, el("summary", { text: `${passed.length} passed` }), passed.map(line)) : null);
+  }
+
+  actionsPart(study) {
+    const read = this.done || study.status === "read";
+    const button = el("button", { type: "button", class: "main", disabled: read, "data-part": "read", text: read ? "Read" : "Mark read (r)", onclick: () => this.markRead() });
+    const next = read && this.data.next ? el("button", { type: "button", text: "Next study (n)", onclick: () => this.to(this.data.next) }) : null;
+    const grown = study.revision === this.seen ? null
+      : el("button", { type: "button", text: "New images have arrived: show the newest", onclick: () => this.showNewest() });
+    return el("section", {}, el("div", { class: "actions" }, button, next, grown, this.outcome));
+  }
+
+  provenancePart(study, open) {
+    return el("section", {}, el("details", { "data-name": "provenance", open: open.get("provenance") }, el("summary", { text: "Provenance" }),
+      el("dl", {}, study.provenance.map(([name, value]) => [el("dt", { text: name }), el("dd", { text: value })]))));
+  }
+
+  // What the reader does
+
+  toggleMap() {
+    this.mapOn = !this.mapOn;
+    this.render();
+    this.draw();
+    this.noteShown();
+  }
+
+  async markRead() {
+    const { uid, study } = this;
+    if (!study || this.done || study.status === "read") return;
+    this.outcome.className = "dim";
+    this.outcome.textContent = "Writing …";
+    try {
+      const answer = await ask(`/api/studies/${encodeURIComponent(uid)}/read`, this.post({ revision: this.seen }));
+      if (uid !== this.uid || answer.uid !== uid) return;
+      this.done = true;
+      this.outcome.className = "done";
+      this.outcome.textContent = "Marked read.";
+    } catch (error) {
+      if (uid !== this.uid) return;
+      this.outcome.className = "fault";
+      this.outcome.textContent = `Not marked: ${error.message}.`;
+    }
+    this.render();
+  }
+
+  /** Only what was put on the screen counts as seen. */
+  showNewest() {
+    this.seen = this.study.revision;
+    this.outcome.textContent = "";
+    const newest = this.study.images.reduce((a, b) => (b.received_at > a.received_at ? b : a));
+    this.chooseImage(newest.sop_uid).then(() => this.render());
+  }
+
+  to(uid) {
+    if (uid) this.go(uid);
+  }
+
+  key(event) {
+    if (busyKey(event)) return;
+    const on = event.composedPath()[0];
+    const inControl = on instanceof Element && on.matches("input, button, summary, select, a");
+    const findings = this.study?.findings ?? [];
+    const commands = {
+      m: () => this.toggleMap(), "[": () => this.fade(-0.1), "]": () => this.fade(0.1), f: () => this.whole(),
+      "+": () => this.zoom(1.25), "=": () => this.zoom(1.25), "-": () => this.zoom(0.8), g: () => this.nextMethod(), i: () => this.nextImage(),
+      r: () => this.markRead(), n: () => this.to(this.data.next), p: () => this.to(this.data.previous),
+      Escape: () => (this.keys.classList.contains("hidden") ? this.go("worklist") : this.toggleKeys()), "?": () => this.toggleKeys(),
+    };
+    const moves = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] };
+    if (event.key in commands) commands[event.key]();
+    else if (event.key in moves && !inControl) this.move(...moves[event.key]);
+    else if (/^[1-9]$/.test(event.key) && findings[event.key - 1]) this.chooseMap(findings[event.key - 1].finding);
+    else return;
+    event.preventDefault();
+  }
+
+  fade(by) {
+    this.opacity = Math.min(1, Math.max(0.1, this.opacity + by));
+    this.render();
+    this.draw();
+  }
+
+  nextMethod() {
+    const methods = this.maps().filter((map) => map.finding === this.finding).map((map) => map.method);
+    if (methods.length > 1) this.chooseMap(this.finding, methods[(methods.indexOf(this.method) + 1) % methods.length]);
+  }
+
+  nextImage() {
+    const all = this.study.images.map((image) => image.sop_uid);
+    if (all.length > 1) this.chooseImage(all[(all.indexOf(this.sop) + 1) % all.length]).then(() => this.render());
+  }
+
+  toggleKeys() {
+    this.keys.classList.toggle("hidden");
+  }
+}
+
+function short(value) {
+  return value >= 100 || value === 0 ? value.toFixed(0) : value.toPrecision(2);
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const viewer = instanceOf(parentElement, (root) => new Viewer(root));
+  viewer.start(data, (where) => setTriggerValue("go", where));
+  return () => viewer.stop();
+}

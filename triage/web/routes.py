@@ -1,0 +1,217 @@
+"""Our own addresses beside the pages: uploads, pixels, maps, rows, what a reader does, health.
+
+Each handler is a plain function of the site and the request; the door stands before all of them. Addresses hold UIDs
+and numbers, never a patient's name or ID.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from math import isfinite
+from typing import Any
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from data_schemas.errors import NotFound, TriageError
+from triage.explain.drawing import clear_png
+from triage.images.display import png
+from triage.store.database import answers
+from triage.store.studies import explanation_by_number, mark_read, note_view, stored_instance
+from triage.store.trail import entries
+from triage.web import shown
+from triage.web.site import ACTOR, Site
+from triage.web.upload import upload
+
+Handler = Callable[[Site, Request], Awaitable[Response]]
+MAX_ROWS = 500
+MAP_SIDE_PX = 1024
+MAX_BODY = 4096
+# The built-in compression would spend half a second on a PNG, which is compressed already.
+PIXEL_HEADERS = {"Cache-Control": "private, max-age=600", "Content-Encoding": "identity"}
+
+
+def routes(site: Site) -> list[Route]:
+    """Every address of ours."""
+    table: tuple[tuple[str, str, Handler], ...] = (
+        ("GET", "/healthz", health),
+        ("GET", "/api/worklist", worklist),
+        ("GET", "/api/studies/{uid}", study),
+        ("POST", "/api/studies/{uid}/read", read),
+        ("POST", "/api/studies/{uid}/shown", map_shown),
+        ("GET", "/api/images/{sop_uid}", image),
+        ("GET", "/api/maps/{number}", overlay),
+        ("GET", "/api/trail.csv", trail),
+        ("POST", "/api/upload", upload),
+    )
+    return [Route(path, partial(answered, handler, site), methods=[method]) for method, path, handler in table]
+
+
+async def answered(handler: Handler, site: Site, request: Request) -> Response:
+    """The handler's answer, or what was wrong with the question in one sentence."""
+    try:
+        response = await handler(site, request)
+    except NotFound as error:
+        return refusal(404, error.sentence)
+    except TriageError as error:
+        return refusal(422, error.sentence)
+    except ValueError as error:
+        return refusal(400, str(error))
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def refusal(status: int, sentence: str) -> Response:
+    """One sentence as JSON."""
+    return JSONResponse({"error": sentence}, status, {"Cache-Control": "no-store"})
+
+
+async def health(site: Site, request: Request) -> Response:
+    """200 while the database answers, else 503."""
+    well = await run_in_threadpool(answers, site.store)
+    return JSONResponse({"database": well}, 200 if well else 503)
+
+
+async def worklist(site: Site, request: Request) -> Response:
+    """`offset`, `limit` and `since`, the version that the page shows."""
+    offset = whole(request, "offset", 0, 0, 10**9)
+    limit = whole(request, "limit", 200, 1, MAX_ROWS)
+    since = whole(request, "since", -1, -1, 2**62)
+    return JSONResponse(await run_in_threadpool(shown.worklist, site.store, offset=offset, limit=limit, since=since))
+
+
+async def study(site: Site, request: Request) -> Response:
+    """Everything the page shows of one study."""
+    return JSONResponse(await run_in_threadpool(shown.study, site.store, request.path_params["uid"]))
+
+
+async def read(site: Site, request: Request) -> Response:
+    """Takes the study off the list, if the reader saw what is there: the body says which revision was displayed."""
+    uid, body = request.path_params["uid"], await body_of(request)
+    revision = body.get("revision")
+    if not isinstance(revision, int):
+        raise ValueError("the request does not say which images were seen")
+    if not await run_in_threadpool(partial(mark_read, site.store, uid, actor=ACTOR, revision=revision)):
+        return refusal(409, "new images have arrived since this study was opened; look at them first")
+    return JSONResponse({"uid": uid, "status": "read"})
+
+
+async def map_shown(site: Site, request: Request) -> Response:
+    """Notes in the trail that a map of the study was shown."""
+    uid, body = request.path_params["uid"], await body_of(request)
+    number = body.get("map")
+    if not isinstance(number, int):
+        raise ValueError("the request names no map")
+    owner, explanation = await run_in_threadpool(explanation_by_number, site.store, number)
+    if owner != uid:
+        raise NotFound("the study has no such map")
+    header = explanation.header
+    fields = {"method": header.method, "finding": header.finding, "sop_instance_uid": header.sop_instance_uid}
+    await run_in_threadpool(partial(note_view, site.store, "map shown", uid, actor=ACTOR, **fields))
+    return JSONResponse({"uid": uid, "map": number})
+
+
+async def image(site: Site, request: Request) -> Response:
+    """The image as a person sees it, 8-bit PNG as it lies in the file; `center` and `width` choose another window."""
+    window = window_of(request)
+    instance = await run_in_threadpool(stored_instance, site.store, request.path_params["sop_uid"])
+
+    def draw() -> bytes:
+        return png(site.pool.read(instance.path, instance.header), window)
+
+    return Response(await in_turn(site, draw), media_type="image/png", headers=PIXEL_HEADERS)
+
+
+async def overlay(site: Site, request: Request) -> Response:
+    """A map's colours with transparency, edge to edge over the image."""
+    number = request.path_params["number"]
+    if not number.isdecimal() or len(number) > 18:
+        raise NotFound("there is no such map")
+    _, explanation = await run_in_threadpool(explanation_by_number, site.store, int(number))
+    content = await in_turn(site, partial(clear_png, explanation, MAP_SIDE_PX))
+    return Response(content, media_type="image/png", headers=PIXEL_HEADERS)
+
+
+async def trail(site: Site, request: Request) -> Response:
+    """The whole trail as CSV, newest first."""
+    headers = {"Content-Disposition": 'attachment; filename="triage-trail.csv"'}
+    return StreamingResponse(trail_lines(site), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def trail_lines(site: Site) -> Iterator[str]:
+    """Lines of CSV, a thousand entries at a time."""
+    names = ("sequence", "at", "kind", "actor", "study_instance_uid", "fields", "previous_hash", "hash")
+    yield csv_line(names)
+    before = None
+    while page := entries(site.store, limit=1000, before=before):
+        for entry in page:
+            values = entry.model_dump(mode="json")
+            values["fields"] = json.dumps(values["fields"], sort_keys=True, ensure_ascii=False)
+            yield csv_line([safe_cell(str(values[name])) for name in names])
+        before = page[-1].sequence
+
+
+def csv_line(cells: Any) -> str:  # noqa: ANN401  # any row of texts
+    """One line as RFC 4180 has it."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(cells)
+    return buffer.getvalue()
+
+
+def safe_cell(text: str) -> str:
+    """A spreadsheet would run a cell that begins like a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
+
+
+async def in_turn(site: Site, work: Callable[[], bytes]) -> bytes:
+    """Work on pixels in a thread, a few at a time."""
+    return await anyio.to_thread.run_sync(work, limiter=site.pixel_turns)
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    """A small JSON object. Raises ValueError."""
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_BODY:
+            raise ValueError("the request is too long")
+    try:
+        body = json.loads(content or b"{}")
+    except ValueError as error:
+        raise ValueError("the request is not JSON") from error
+    if not isinstance(body, dict):
+        raise ValueError("the request is not a JSON object")
+    return body
+
+
+def whole(request: Request, name: str, default: int, low: int, high: int) -> int:
+    """A whole number of the query, within bounds. Raises ValueError."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a whole number") from error
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be from {low} to {high}")
+    return number
+
+
+def window_of(request: Request) -> tuple[float, float] | None:
+    """`center` and `width` in modality values, both or neither. Raises ValueError."""
+    given = [request.query_params.get(name) for name in ("center", "width")]
+    if given == [None, None]:
+        return None
+    try:
+        center, width = (float(text or "") for text in given)
+    except ValueError as error:
+        raise ValueError("center and width must both be numbers") from error
+    if not isfinite(center) or not isfinite(width) or width <= 0:
+        raise ValueError("center must be a number and width a number above 0")
+    return center, width

@@ -1,0 +1,187 @@
+"""Studies and rows as the page shows them: plain values and words, made from what the store knows."""
+
+from time import time
+from typing import Any
+
+from data_schemas.explanation import Explanation
+from data_schemas.study import StoredInstance, StudyHeader
+from data_schemas.worklist import StudyRecord, WorklistRow
+from triage.store import Store
+from triage.store.studies import numbered_explanations, study_record
+from triage.store.workers import newest_beat
+from triage.store.worklist import counts, position, version, worklist_page
+
+SILENT_S = 60.0
+"""No worker beat for this long: nothing is being screened."""
+METHODS = {"gradcam": "Grad-CAM", "saliency": "Saliency"}
+MEASURES = {
+    "gradcam": "what each place adds to the score, in logits",
+    "saliency": "how much a change of each place would change the score, in logits",
+}
+
+
+def worklist(store: Store, *, offset: int, limit: int, since: int | None) -> dict[str, Any]:
+    """One page of the reading list; without rows when nothing has changed since that version."""
+    now = version(store)
+    beat = newest_beat(store)
+    answer: dict[str, Any] = {
+        "version": now,
+        "changed": now != since,
+        "worker": beat is not None and time() - beat < SILENT_S,
+    }
+    if now != since:
+        totals = counts(store)
+        rows = worklist_page(store, offset=offset, limit=limit)
+        answer |= {
+            "counts": totals.model_dump(),
+            "total": totals.stat + totals.high + totals.routine + totals.low,
+            "offset": offset,
+            "rows": [row_values(row) for row in rows],
+        }
+    return answer
+
+
+def row_values(row: WorklistRow) -> dict[str, Any]:
+    """One line."""
+    return {
+        "uid": row.study.study_instance_uid,
+        "position": row.position,
+        "level": row.urgency.level,
+        "reason": row.urgency.reason,
+        "status": row.status,
+        "modality": row.modality,
+        "received_at": row.received_at.isoformat(),
+        **patient(row.study),
+    }
+
+
+def patient(study: StudyHeader) -> dict[str, Any]:
+    """Who, and which examination."""
+    return {
+        "name": person_name(study.patient_name),
+        "id": study.patient_id,
+        "birth_date": iso_date(study.patient_birth_date),
+        "sex": study.patient_sex,
+        "age": age(study.age_years),
+        "accession": study.accession_number,
+        "description": study.study_description,
+        "study_date": iso_date(study.study_date),
+    }
+
+
+def person_name(name: str) -> str:
+    """FAMILY^GIVEN^MIDDLE^PREFIX^SUFFIX (PS3.5 6.2.1) as "FAMILY, GIVEN MIDDLE"; spelling and case stay."""
+    parts = [part.strip() for part in name.split("=")[0].split("^")]
+    family, given = parts[0], " ".join(part for part in parts[1:3] if part)
+    return ", ".join(part for part in (family, given) if part)
+
+
+def iso_date(date: str) -> str:
+    """YYYYMMDD as YYYY-MM-DD; anything else as it is."""
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdecimal() else date
+
+
+def age(years: float | None) -> str:
+    """In the unit that people use for that age."""
+    if years is None:
+        return ""
+    if years < 2:
+        return f"{round(years * 12)} mo"
+    return f"{int(years)}"
+
+
+def study(store: Store, uid: str) -> dict[str, Any]:
+    """Everything the page shows of a study. Raises NotFound."""
+    now = version(store)
+    record = study_record(store, uid)
+    return {
+        "version": now,
+        "uid": uid,
+        "position": position(store, uid),
+        "revision": record.revision,
+        "status": record.status,
+        "level": record.urgency.level,
+        "ordered": record.ordered_priority,
+        "reason": record.urgency.reason,
+        "received_at": record.received_at.isoformat(),
+        **patient(record.study),
+        "images": [image(instance) for instance in record.instances],
+        "findings": findings(record),
+        "gates": gates(record),
+        "provenance": provenance(record),
+        "maps": [described_map(number, found) for number, found in numbered_explanations(store, uid)],
+    }
+
+
+def image(instance: StoredInstance) -> dict[str, Any]:
+    """What a viewer must know of an image before its pixels come."""
+    header = instance.header
+    return {
+        "sop_uid": header.sop_instance_uid,
+        "rows": header.rows,
+        "columns": header.columns,
+        "has_pixels": header.has_pixels,
+        "received_at": instance.received_at.isoformat(),
+        "modality": header.modality,
+        "view": header.view_position,
+        "orientation": list(header.patient_orientation or ()),
+        "spacing_mm": list(header.pixel_spacing_mm or ()),
+        "description": header.series_description,
+    }
+
+
+def findings(record: StudyRecord) -> list[dict[str, Any]]:
+    """Most urgent first; `lifts` is the level that a positive finding proposes."""
+    found = record.screening.findings if record.screening else ()
+    return [
+        {
+            "finding": score.finding,
+            "label": score.label,
+            "probability": score.probability,
+            "operating_point": score.operating_point,
+            "positive": score.positive,
+            "lifts": score.level,
+        }
+        for score in found
+    ]
+
+
+def gates(record: StudyRecord) -> dict[str, list[dict[str, str]]]:
+    """Each image's gates with their sentences, by SOP Instance UID."""
+    images = record.screening.images if record.screening else ()
+    return {
+        screened.sop_instance_uid: [
+            {"gate": gate.gate, "outcome": gate.outcome, "sentence": gate.sentence} for gate in screened.gates
+        ]
+        for screened in images
+    }
+
+
+def provenance(record: StudyRecord) -> list[tuple[str, str]]:
+    """Which model, which software, which pixels; names and values in reading order."""
+    screening = record.screening
+    lines = [("Study Instance UID", record.study.study_instance_uid), ("Ordered priority", record.ordered_priority)]
+    if screening is None:
+        return lines
+    if screening.bundle is not None:
+        lines += [
+            ("Model", f"{screening.bundle.name} {screening.bundle.version}"),
+            ("Weights SHA-256", screening.bundle.weights_sha256),
+        ]
+    lines += [("Images SHA-256", screening.images_sha256), ("Software", screening.software_version)]
+    lines += [(f"Time to {stage}", f"{seconds * 1000:.0f} ms") for stage, seconds in screening.seconds.items()]
+    return lines
+
+
+def described_map(number: int, explanation: Explanation) -> dict[str, Any]:
+    """A map without its pixels: what it is of, by which method, and the value of its strongest colour."""
+    header = explanation.header
+    return {
+        "number": number,
+        "sop_uid": header.sop_instance_uid,
+        "finding": header.finding,
+        "method": header.method,
+        "method_words": METHODS.get(header.method, header.method),
+        "measure": MEASURES.get(header.method, "in the method's own unit"),
+        "maximum": float(explanation.values.max(initial=0.0)),
+    }

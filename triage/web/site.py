@@ -1,0 +1,58 @@
+"""What all requests share: settings, the store, the decoder of pixels and the token, opened once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from triage.assembly import open_site, read_limits
+from triage.images.decode_pool import DecodePool
+from triage.settings import Settings
+from triage.store import Store
+from triage.web.door import read_token
+
+ACTOR = "reader"
+"""Who acts through the page: whoever holds the token."""
+PIXEL_THREADS = 3
+"""Images drawn at the same time; each holds an image several times over."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One home, open for requests."""
+
+    settings: Settings
+    store: Store
+    pool: DecodePool
+    token: str
+    pixel_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PIXEL_THREADS))
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Site]:
+    """The site, with its folders, tables and token; closed at the end."""
+    site = new_site(settings)
+    try:
+        yield site
+    finally:
+        close(site)
+
+
+def new_site(settings: Settings) -> Site:
+    """Opens everything; decoding children start at the first compressed image."""
+    store = open_site(settings)
+    settings.spool.mkdir(parents=True, exist_ok=True)
+    pool = DecodePool(
+        processes=settings.decode_processes,
+        seconds=settings.decode_seconds,
+        memory_bytes=settings.decode_mib * 1024 * 1024,
+        limits=read_limits(settings),
+    )
+    return Site(settings, store, pool, read_token(settings.home))
+
+
+def close(site: Site) -> None:
+    """Ends the decoding children and the connections."""
+    site.pool.close()
+    site.store.engine.dispose()
