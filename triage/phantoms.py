@@ -112,26 +112,71 @@ def draw(phantom: Phantom) -> NDArray[np.uint16]:
 
 
 def film(path_length: Field, random: np.random.Generator) -> Field:
-    """Path lengths to brightness 0..1 as films are processed: thick parts saturate, large differences are reduced,
-    edges raised, and tissue has its own fine structure."""
-    flat = path_length - 0.27 * cv2.GaussianBlur(path_length, (0, 0), COLUMNS / 4.4)
-    low, high = np.percentile(flat, (1, 68))
-    tone = np.clip((flat - low) / (high - low), 0, 1) ** 0.63
-    tone += 0.85 * (tone - cv2.GaussianBlur(tone, (0, 0), 4))
-    tissue = np.clip(path_length * 4, 0.25, 1)
-    return as_field(tone * 0.85 + 0.07 + 0.05 * tissue * texture(random))
+    """Path lengths to brightness 0..1 as films are processed: large differences reduced, edges raised, tissue with its
+    own fine structure, then the spectrum and the histogram that films have on average."""
+    flat = path_length - 0.99 * blurred(path_length, 1 / 3.7)
+    low, high = np.percentile(flat, (0.9, 88))
+    tone = np.clip((flat - low) / (high - low), 0, 1) ** 0.68
+    tone += 0.99 * (tone - blurred(tone, 1 / 175))
+    tissue = np.clip(torso(0.0) * 4, 0.25, 1)
+    picture = tone + tissue * (0.081 * texture(random, 0.56) + 0.025 * texture(random, 0.74))
+    for _ in range(2):
+        picture = with_histogram(with_spectrum(picture))
+    return as_field(picture)
 
 
-def texture(random: np.random.Generator) -> Field:
-    """Noise of mean 0 and deviation 1 whose power falls as the frequency to the 1.6th, as anatomy's does, without
-    its coarsest part."""
-    across, down = np.fft.rfftfreq(COLUMNS)[np.newaxis], np.fft.fftfreq(ROWS)[:, np.newaxis]
-    frequency = np.hypot(across, down)
+FILM_POWER = (
+    (4.5, 0.91), (6, 0.5), (8, -0.6), (11, -1.1), (16, -2.1), (23, -3.4), (32, -4.6), (45, -5.5), (64, -6.5),
+    (90, -7.6), (128, -9.2), (180, -10.6), (256, -11.2),
+)  # fmt: skip
+"""Mean natural logarithm of the power of 150 films of NIH ChestX-ray14, by cycles per picture."""
+FILM_QUANTILES = (
+    0.0, 0.144, 0.293, 0.402, 0.476, 0.536, 0.587, 0.632, 0.672, 0.71, 0.746, 0.782, 0.82, 0.861, 0.904, 0.946, 1.0,
+)  # fmt: skip
+"""Mean of their sixteenths of brightness, between their 0.5 and 99.5 percentiles."""
+
+
+def with_spectrum(picture: Field) -> Field:
+    """The picture with the power that films have at each frequency from 4.5 to 256 cycles; its phases stay."""
+    cycles, wanted = np.array(FILM_POWER).T
+    frequency = np.hypot(*cycles_per_picture())
+    window = np.outer(np.hanning(ROWS), np.hanning(COLUMNS))
+    mean = float(picture.mean())
+    power = np.abs(np.fft.fft2((picture - mean) * window)) ** 2 / (window**2).sum() * (512 * 512) / (ROWS * COLUMNS)
+    edges = np.geomspace(cycles[0] / 1.2, cycles[-1] * 1.2, 25)
+    band = np.digitize(frequency, edges)
+    means = np.array([np.log(power[band == number].mean() + 1e-12) for number in range(1, len(edges))])
+    middles = np.sqrt(edges[1:] * edges[:-1])
+    found = np.interp(np.log(cycles), np.log(middles), means)
+    gain = np.exp(0.5 * np.interp(np.log(np.maximum(frequency, 1)), np.log(cycles), wanted - found))
+    return as_field(np.fft.ifft2(np.fft.fft2(picture - mean) * gain).real + mean)
+
+
+def with_histogram(picture: Field) -> Field:
+    """The picture with the brightness that films have."""
+    steps = np.linspace(0, 1, len(FILM_QUANTILES))
+    return as_field(np.interp(picture, np.quantile(picture, steps), FILM_QUANTILES))
+
+
+def texture(random: np.random.Generator, fall: float) -> Field:
+    """Noise of mean 0 and deviation 1 whose amplitude falls with that power of the frequency, its coarsest part left
+    out."""
+    frequency = np.hypot(*cycles_per_picture())
     frequency[0, 0] = 1
-    spectrum = np.fft.rfft2(random.standard_normal((ROWS, COLUMNS))) * frequency**-1.6
-    coarse = np.fft.irfft2(spectrum, s=(ROWS, COLUMNS))
-    fine = coarse - cv2.GaussianBlur(coarse, (0, 0), COLUMNS / 12)
+    coarse = np.fft.ifft2(np.fft.fft2(random.standard_normal((ROWS, COLUMNS))) * frequency**-fall).real
+    fine = coarse - blurred(as_field(coarse), 1 / 11)
     return as_field(fine / fine.std())
+
+
+def cycles_per_picture() -> tuple[Field, Field]:
+    """Of each term of a Fourier transform: down (rows, 1), across (1, columns)."""
+    down, across = np.fft.fftfreq(ROWS) * ROWS, np.fft.fftfreq(COLUMNS) * COLUMNS
+    return as_field(down)[:, np.newaxis], as_field(across)[np.newaxis]
+
+
+def blurred(values: Field, part: float) -> Field:
+    """Smoothed with a deviation of that part of the picture's sides."""
+    return as_field(cv2.GaussianBlur(values, (0, 0), sigmaX=COLUMNS * part, sigmaY=ROWS * part))
 
 
 def lead_marker(shape: tuple[int, ...]) -> Field:
@@ -157,12 +202,11 @@ def chest(phantom: Phantom, random: np.random.Generator) -> Field:
     lift = float(random.uniform(-0.02, 0.02))
     lungs, below = air(phantom, sway, lift)
     soft = torso(sway)
-    body = soft - 0.80 * np.minimum(lungs, soft) + 0.05 * below * (soft > 0)
-    body += 0.45 * heart(phantom, sway) * (1 - 0.6 * below)
-    body += 1.13 * tubes(skeleton(random, sway))
-    body += 1.37 * tubes(branches(random, sway)) * np.clip(lungs * 6, 0, 1)
-    body += lesions(phantom, random) * np.clip(lungs * 8, 0, 1)
-    return as_field(cv2.GaussianBlur(body, (0, 0), 2.0))
+    body = soft - 0.80 * np.minimum(lungs, soft) + 0.06 * below * (soft > 0)
+    body += 0.26 * heart(phantom, sway) * (1 - 0.6 * below)
+    body += 2.1 * tubes(skeleton(random, sway))
+    body += 2.15 * tubes(branches(random, sway)) * np.clip(lungs * 6, 0, 1)
+    return as_field(body + lesions(phantom, random) * np.clip(lungs * 8, 0, 1))
 
 
 def grid() -> tuple[Field, Field]:
@@ -182,13 +226,12 @@ def ellipsoid(cx: float, cy: float, a: float, b: float, depth: float, turn_degre
 
 
 def torso(sway: float) -> Field:
-    """Soft tissue of trunk, neck, shoulders and arms, with the air of the windpipe taken out."""
-    trunk = ellipsoid(0.5 + sway, 0.90, 0.48, 1.08, 0.125)
-    neck = ellipsoid(0.5 + sway, -0.05, 0.125, 0.32, 0.09)
-    shoulders = ellipsoid(0.20, 0.30, 0.34, 0.125, 0.035, -17) + ellipsoid(0.80, 0.30, 0.34, 0.125, 0.035, 17)
-    arms = ellipsoid(0.02, 0.72, 0.13, 0.60, 0.05, 4) + ellipsoid(0.98, 0.72, 0.13, 0.60, 0.05, -4)
-    windpipe = ellipsoid(0.5 + sway, 0.20, 0.022, 0.26, 0.02)
-    return as_field(np.maximum(trunk, neck) + 0.5 * shoulders + 0.6 * arms - 1.5 * windpipe)
+    """Soft tissue of trunk, neck, shoulders and arms."""
+    trunk = ellipsoid(0.5 + sway, 0.85, 0.47, 1.05, 0.125)
+    neck = ellipsoid(0.5 + sway, -0.02, 0.105, 0.30, 0.10)
+    shoulders = ellipsoid(0.16, 0.30, 0.30, 0.15, 0.055, -24) + ellipsoid(0.84, 0.30, 0.30, 0.15, 0.055, 24)
+    arms = ellipsoid(-0.02, 0.75, 0.11, 0.62, 0.05, 4) + ellipsoid(1.02, 0.75, 0.11, 0.62, 0.05, -4)
+    return as_field(np.maximum(trunk, neck) + 0.8 * np.maximum(shoulders, arms))
 
 
 def air(phantom: Phantom, sway: float, lift: float) -> tuple[Field, Field]:

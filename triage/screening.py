@@ -25,11 +25,8 @@ from triage.gates.verdicts import stopped
 from triage.images.decode_pool import DecodePool
 from triage.models.bundle import Bundle
 from triage.models.calibration import finding_scores
-from triage.models.prepare import Prepared, prepare
+from triage.models.prepare import Prepared, needed_px, prepare
 from triage.urgency.levels import decide, most_urgent, not_scored
-
-SPARE_RESOLUTION = 1.5
-"""A reduced JPEG 2000 read keeps at least this many times the network's input (NOTES: score shift stays small)."""
 
 
 @dataclass
@@ -102,8 +99,7 @@ def admit(
     if first_stop(gates):
         return ImageScreening(sop_instance_uid=header.sop_instance_uid, gates=gates, bundle=bundle.identity)
     try:
-        needed = int(SPARE_RESOLUTION * max(manifest.prepare.height, manifest.prepare.width))
-        pixels = pool.read(instance.path, header, at_least_px=needed)
+        pixels = pool.read(instance.path, header, at_least_px=needed_px(manifest.prepare))
     except UnreadablePixels as error:
         gates = (*gates, stopped("readable", error.sentence))
         return ImageScreening(sop_instance_uid=header.sop_instance_uid, gates=gates, bundle=bundle.identity)

@@ -122,6 +122,7 @@ def test_random_kills(site: Store, settings: Settings, tmp_path: Path) -> None:
     random = np.random.default_rng()
     sent = [film(tmp_path / "in", number) for number in range(STUDIES)]
     acknowledged = tmp_path / "acknowledged"
+    acknowledged.touch()
     send, work = ("tests.crash.producer", str(tmp_path / "in"), str(acknowledged)), ("triage", "worker")
     running = {"producer": start(settings, *send), "worker": start(settings, *work)}
     commands = {"producer": send, "worker": work}

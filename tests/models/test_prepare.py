@@ -140,8 +140,8 @@ def test_equal_input_gives_equal_bits() -> None:
     assert first.tobytes() == second.tobytes()
 
 
-def test_needed_px_leaves_half_as_much_again() -> None:
-    assert needed_px(spec(height=64, width=320)) == 480
+def test_needed_px_leaves_three_source_pixels_for_each() -> None:
+    assert needed_px(spec(height=64, width=320)) == 960
 
 
 def test_a_map_of_one_cell_is_one_value_everywhere() -> None:

@@ -209,8 +209,19 @@ def reduction_of(header: InstanceHeader, at_least_px: int | None) -> int:
 
 
 def reduced_to_full(reduction: int) -> Affine:
-    """Low-band samples lie on every 2nd, 4th … sample of the full grid, from the first on (ISO/IEC 15444-1 B.5)."""
-    return ((float(reduction), 0.0, 0.0), (0.0, float(reduction), 0.0))
+    """From the grid of a reduced read to the full one: each pixel stands for `reduction` x `reduction` full ones."""
+    middle = (reduction - 1) / 2
+    return ((float(reduction), 0.0, middle), (0.0, float(reduction), middle))
+
+
+def centred(values: Array, reduction: int) -> Array:
+    """Low-band samples, which lie on every 2nd, 4th … sample of the full grid from the first on (ISO/IEC 15444-1 B.5),
+    moved to the middle of the pixels they stand for: an area-reduced image would be the same, edges included."""
+    away = (reduction - 1) / (2 * reduction)
+    matrix = np.array([[1, 0, away], [0, 1, away]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (values.shape[1], values.shape[0])
+    return cv2.warpAffine(np.ascontiguousarray(values), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 Decoder = Callable[[bytes, InstanceHeader, int], Array]
@@ -260,7 +271,8 @@ def decode_jpeg2000(data: bytes, header: InstanceHeader, reduction: int) -> Arra
     image._size = (columns, rows)
     image.load()
     values = np.asarray(image)
-    return values >> (16 - header.bits_stored) if values.itemsize == 2 else values
+    stored = values >> (16 - header.bits_stored) if values.itemsize == 2 else values
+    return centred(stored, reduction)
 
 
 def decode_rle(data: bytes, header: InstanceHeader, reduction: int) -> Array:

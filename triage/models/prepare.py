@@ -23,8 +23,9 @@ from triage.images.display import display
 from triage.images.geometry import compose, upright
 from triage.images.pixels import StoredPixels
 
-REDUCED_READ_MARGIN = 1.5
-"""A reduced read keeps at least this many source pixels per input pixel (measured: fewer move the scores)."""
+REDUCED_READ_MARGIN = 3.0
+"""A reduced read keeps at least this many source pixels per input pixel and side. Measured on 30 films of 2,496 x 2,048
+at an input of 256: read at a half, a probability moved by 0.001 on average; at a quarter by 0.005."""
 
 
 @dataclass(frozen=True)

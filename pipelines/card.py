@@ -1,0 +1,193 @@
+"""CARD.md: what a person should know before trusting a bundle, from its manifest and evaluation.json alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest
+from pipelines.chest import KNOWN_LIMITS
+from pipelines.evaluate import read_evaluation
+from triage.models.bundle import read_manifest
+
+CARD = "CARD.md"
+
+
+def write_card(directory: Path) -> None:
+    """CARD.md of a bundle directory that has triage.json and evaluation.json."""
+    text = card(read_manifest(directory), read_evaluation(directory))
+    part = directory / (CARD + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(directory / CARD)
+
+
+def card(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """The whole card as Markdown."""
+    parts = [
+        f"# {manifest.title} ({manifest.name} {manifest.version})",
+        f"{manifest.purpose} Research use, not a medical device.",
+        f"**Not for:** {manifest.not_for}",
+        "## What it takes",
+        taken(manifest),
+        "## What it was made from",
+        made_from(manifest, evaluation),
+        "## How well it does on patients it did not see",
+        findings_table(manifest, evaluation),
+        lifting_words(evaluation),
+        "## By collection, view and kind of label (AUROC)",
+        groups_table(manifest, evaluation),
+        "## What it refuses",
+        refused(evaluation),
+        "## Where it fails",
+        failures(manifest, evaluation),
+        "## How it was made",
+        made(manifest, evaluation),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def taken(manifest: BundleManifest) -> str:
+    """Accepted images in a sentence."""
+    accepts, prepare = manifest.accepts, manifest.prepare
+    return (
+        f"{' and '.join(accepts.modalities)} images of the chest, views {' and '.join(accepts.views)}, patients from "
+        f"{accepts.min_age_years:g} years, at least {accepts.min_side_px} pixels a side. Secondary captures of such "
+        f"images are scored with a mark. What a person would see is scaled from its {prepare.low_percentile:g} to "
+        f"{prepare.high_percentile:g} percentile and stretched to {prepare.width} x {prepare.height}."
+    )
+
+
+def made_from(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """Data and starting weights, with what is wrong with the data."""
+    data = evaluation["data"]
+    youngest, oldest = data["age_years"]
+    return (
+        f"{manifest.origin}\n\n{data['images']} films of {data['patients']} patients of {youngest:g} to {oldest:g} "
+        f"years; views {listed(data['views'])}; collections {listed(data['sources'])}. {data['read_again']} were read "
+        "again by radiologists, which then decides about opacity and abnormality; a film whose report and re-read "
+        "contradict each other counts for no other finding. All other labels were mined from reports by a program."
+    )
+
+
+def findings_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """One row a finding."""
+    lines = [
+        "| finding | with / without | AUROC | within one collection | within collection and view | AUPRC | acts from "
+        "| sensitivity | specificity | calibration error | changes the order |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for finding in manifest.findings:
+        f = evaluation["findings"][finding.name]
+        cells = [
+            finding.label,
+            f"{f['positives']} / {f['negatives']}",
+            ranged(f["auroc"]),
+            ranged(f["auroc_within_source"]),
+            ranged(f["auroc_within_source_and_view"]),
+            ranged(f["auprc"]),
+            f"{finding.operating_point:.3f}",
+            ranged(f["sensitivity"]),
+            ranged(f["specificity"]),
+            figure(f["calibration_error"]),
+            f"proposes {finding.proposes}" if finding.may_lift else "no: experimental",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def lifting_words(evaluation: Mapping[str, Any]) -> str:
+    """What the table means for the order."""
+    alarms, data = evaluation["alarms"], evaluation["data"]
+    return (
+        f"{evaluation['recipe']['folds']}-fold cross-validation by patient ({data['patients']} patients; films "
+        "whose label is not known are left out); 95 % intervals draw whole patients. A finding changes the "
+        f"order only where the lower bound of the lower of the first two AUROCs is at least {EVIDENCE_FLOOR:.2f}. "
+        f"At the operating points, at least one such finding acts on "
+        f"{share(alarms['of_films_without_abnormality'])} of the films without abnormality and on "
+        f"{share(alarms['of_abnormal_films'])} of the abnormal ones. Operating points were chosen on the same "
+        "out-of-fold films that sensitivity and specificity are given for. Probabilities are calibrated to how often "
+        "findings occur in the training films, where they are more frequent than in most hospitals."
+    )
+
+
+def groups_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """AUROC of every finding in every group."""
+    tables = []
+    for title, key in (("collection", "by_source"), ("view", "by_view"), ("label", "by_label")):
+        groups = sorted({group for f in evaluation["findings"].values() for group in f[key]})
+        lines = [f"| finding, by {title} | " + " | ".join(groups) + " |", "|---" * (len(groups) + 1) + "|"]
+        for finding in manifest.findings:
+            found = evaluation["findings"][finding.name][key]
+            cells = [ranged(found[g]["auroc"]) + f" ({found[g]['positives']})" if g in found else "" for g in groups]
+            lines.append(f"| {finding.label} | " + " | ".join(cells) + " |")
+        tables.append("\n".join(lines))
+    return "\n\n".join([*tables, "In brackets: films with the finding."])
+
+
+def refused(evaluation: Mapping[str, Any]) -> str:
+    """The distribution gate."""
+    gate = evaluation["distribution"]
+    lines = ["| images dressed as DX | tested | stopped |", "|---|---|---|"]
+    lines += [f"| {kind} | {row['images']} | {share(row['stopped'])} |" for kind, row in gate["stopped"].items()]
+    return (
+        f"Images too far from the training films in the network's features ({gate['method']} distance, "
+        f"{gate['directions']} directions, threshold {gate['threshold']}) are not scored. The threshold keeps "
+        f"{share(gate['kept_of_unseen_patients'])} of the films of patients that were not seen, and "
+        f"{share(gate['kept_of_changed_films'])} of them with other contrast and framing. Not tested: "
+        f"{gate['not_tested']}.\n\n" + "\n".join(lines)
+    )
+
+
+def failures(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """What is known to go wrong."""
+    weak = [finding.label for finding in manifest.findings if not finding.may_lift]
+    data = evaluation["data"]
+    lines = list(KNOWN_LIMITS)
+    if data["mined_opacities_read_again"]:
+        lines.append(
+            f"Of {data['mined_opacities_read_again']} mined lung opacities that radiologists read again they kept "
+            f"{data['mined_opacities_kept']}."
+        )
+    if weak:
+        lines.insert(0, f"Experimental, too weak to change the order: {', '.join(weak)}.")
+    reads = [
+        f"{finding.label}: acted on {r['with_it_acted_on']} of {r['with_it']} films with it and "
+        f"{r['without_it_acted_on']} of {r['without_it']} without"
+        for finding in manifest.findings
+        if (r := evaluation["findings"][finding.name]["expert_reads"])
+    ]
+    if reads:
+        lines.append(f"Films that experts adjudicated, too few to prove anything: {'; '.join(reads)}.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def made(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """Run, software, hashes and what was tried."""
+    tried = ", ".join(f"{name} {value:.3f}" for name, value in evaluation["tried"].items())
+    return (
+        f"`python -m pipelines.train`, run {evaluation['run_id']}, seed {evaluation['seed']}, device "
+        f"{evaluation['device']}, {listed(evaluation['software'])}. Mean AUROC over findings in cross-validation: "
+        f"{tried}; kept: {evaluation['kept']}, "
+        f"chosen on the figures above. Data SHA-256 {evaluation['data']['sha256'][:16]}, weights SHA-256 "
+        f"{manifest.network.weights_sha256[:16]}. Licence {manifest.licence}."
+    )
+
+
+def ranged(interval: Mapping[str, float | None]) -> str:
+    """0.812 (0.790 to 0.834)."""
+    value, low, high = (figure(interval[key]) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})" if interval["low"] is not None else value
+
+
+def figure(value: float | None) -> str:
+    """Three places, or a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage."""
+    return "–" if value is None else f"{value:.1%}"
+
+
+def listed(values: Mapping[str, Any]) -> str:
+    """name value, name value."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -1,0 +1,118 @@
+"""Labelled images for training: NIH ChestX-ray14 rows with findings that the labels can carry, split by patient."""
+
+import csv
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schemas.errors import TriageError
+
+LABELS: Mapping[str, frozenset[str]] = {
+    "opacity": frozenset({"Pneumonia", "Consolidation", "Infiltration"}),
+    "effusion": frozenset({"Effusion"}),
+    "pneumothorax": frozenset({"Pneumothorax"}),
+    "cardiomegaly": frozenset({"Cardiomegaly"}),
+    "oedema": frozenset({"Edema"}),
+    "nodule_or_mass": frozenset({"Nodule", "Mass"}),
+}
+"""Findings by the text-mined labels that state them."""
+DOUBTFUL = frozenset({"Atelectasis", "Edema", "Effusion", "Fibrosis", "Mass", "Pleural_Thickening"})
+"""Labels beside which a lung opacity may go unmentioned: without a re-read nothing is known of opacity."""
+ABNORMAL = "abnormal"
+"""Any label at all."""
+FINDINGS = (*LABELS, ABNORMAL)
+READ_AGAIN: Mapping[str, tuple[float, float]] = {
+    "Normal": (0.0, 0.0),
+    "No Lung Opacity / Not Normal": (0.0, 1.0),
+    "Lung Opacity": (1.0, 1.0),
+}
+"""The RSNA re-read by radiologists decides about opacity, and abnormal, where an image has one."""
+EXPERT: Mapping[str, str] = {
+    "pneumothorax": "expert_pneumothorax",
+    "opacity": "expert_airspace_opacity",
+    "nodule_or_mass": "expert_nodule_or_mass",
+}
+"""Columns of adjudicated reads: only ever for testing."""
+UNKNOWN = float("nan")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image with what is known of it."""
+
+    image: Path
+    patient_id: str
+    age_years: float
+    view: str
+    source: str
+    labels: Mapping[str, float]
+    """1 stated, 0 not stated, NaN where the two readings contradict each other."""
+    read_again: bool
+    """Whether radiologists looked again (RSNA Pneumonia Challenge 2018)."""
+    mined_opacity: bool
+    """Whether the report alone states an opacity."""
+    expert: Mapping[str, float]
+    """Adjudicated reads of the few images that have them; never trained on."""
+
+
+def read_cohort(folder: Path, *, min_age_years: float = 18.0) -> list[Case]:
+    """The rows of manifest.csv from that age on, in the file's order. Raises TriageError when the file is missing."""
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise TriageError(f"{manifest} is missing; give the folder that holds manifest.csv and images")
+    with manifest.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [case(folder, row) for row in rows if float(row["age"]) >= min_age_years]
+
+
+def case(folder: Path, row: Mapping[str, str]) -> Case:
+    """One row as a value."""
+    stated = frozenset(row["labels"].split("|"))
+    labels = {finding: float(bool(stated & names)) for finding, names in LABELS.items()}
+    labels[ABNORMAL] = float(stated != {"No Finding"})
+    read_again = READ_AGAIN.get(row["rsna_class"])
+    if read_again is not None:
+        report_was_clean = labels[ABNORMAL] == 0
+        labels["opacity"], labels[ABNORMAL] = read_again
+        if report_was_clean != (labels[ABNORMAL] == 0):
+            # report and re-read contradict each other: what the report says of the other findings is not believed
+            labels = {f: value if f in ("opacity", ABNORMAL) else UNKNOWN for f, value in labels.items()}
+    elif labels["opacity"] == 0 and stated & DOUBTFUL:
+        labels["opacity"] = UNKNOWN
+    return Case(
+        image=folder / "images" / row["image"],
+        patient_id=row["patient_id"],
+        age_years=float(row["age"]),
+        view=row["view"],
+        source=row["source"],
+        labels=labels,
+        read_again=read_again is not None,
+        mined_opacity=bool(stated & LABELS["opacity"]),
+        expert={finding: float(row[name] == "YES") for finding, name in EXPERT.items() if row.get(name)},
+    )
+
+
+def label_matrix(cases: Sequence[Case], findings: Sequence[str]) -> NDArray[np.float32]:
+    """(cases, findings): 1, 0 or NaN."""
+    return np.array([[case.labels[finding] for finding in findings] for case in cases], dtype=np.float32)
+
+
+def folds_by_patient(cases: Sequence[Case], folds: int, seed: int) -> NDArray[np.int64]:
+    """(cases,): the fold of each, all images of one patient in the same; patients are shuffled by the seed."""
+    patients = sorted({case.patient_id for case in cases})
+    order = np.random.default_rng(seed).permutation(len(patients))
+    fold_of = {patients[index]: place % folds for place, index in enumerate(order)}
+    return np.array([fold_of[case.patient_id] for case in cases], dtype=np.int64)
+
+
+def cohort_sha256(cases: Sequence[Case]) -> str:
+    """One hash over names, labels and bytes of every image: which data made a model."""
+    digest = hashlib.sha256()
+    for one in cases:
+        digest.update(f"{one.image.name} {one.patient_id} {sorted(one.labels.items())}\n".encode())
+        digest.update(hashlib.sha256(one.image.read_bytes()).digest())
+    return digest.hexdigest()

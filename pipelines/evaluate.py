@@ -1,0 +1,178 @@
+"""evaluation.json: everything that is known of a bundle's answers, written by this module and by nothing else."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schemas.bundle import Evidence
+from data_schemas.errors import TriageError
+from pipelines.cohort import Case
+from pipelines.metrics import (
+    RESAMPLES,
+    Bools,
+    Floats,
+    Interval,
+    auprc,
+    auroc,
+    auroc_within,
+    calibration_error,
+    patient_bootstrap,
+    sensitivity,
+    specificity,
+)
+
+EVALUATION = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Out-of-fold answers about one finding on the images whose label is known."""
+
+    finding: str
+    logits: Floats
+    probabilities: Floats
+    """By scaling and network that did not see the patient."""
+    acts: Bools
+    positive: Bools
+    images: NDArray[np.str_]
+    patients: NDArray[np.str_]
+    sources: NDArray[np.str_]
+    views: NDArray[np.str_]
+    read_again: Bools
+
+
+def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """Every figure of one finding, as plain values for evaluation.json."""
+    strata = np.char.add(np.char.add(one.sources, " "), one.views)
+
+    def interval(measure: Callable[[NDArray[np.intp]], float]) -> dict[str, float | None]:
+        return plain(patient_bootstrap(measure, one.patients, seed=seed, resamples=resamples))
+
+    return {
+        "positives": int(one.positive.sum()),
+        "negatives": int((~one.positive).sum()),
+        "auroc": interval(lambda i: auroc(one.logits[i], one.positive[i])),
+        "auroc_within_source": interval(lambda i: auroc_within(one.logits[i], one.positive[i], one.sources[i])),
+        "auroc_within_source_and_view": interval(lambda i: auroc_within(one.logits[i], one.positive[i], strata[i])),
+        "auprc": interval(lambda i: auprc(one.logits[i], one.positive[i])),
+        "sensitivity": interval(lambda i: sensitivity(one.acts[i], one.positive[i])),
+        "specificity": interval(lambda i: specificity(one.acts[i], one.positive[i])),
+        "calibration_error": calibration_error(one.probabilities, one.positive),
+        "by_source": parts(one, one.sources, seed, resamples),
+        "by_view": parts(one, one.views, seed, resamples),
+        "by_label": parts(one, np.where(one.read_again, "read again", "text-mined"), seed, resamples),
+    }
+
+
+def parts(one: Judged, groups: NDArray[np.str_], seed: int, resamples: int) -> dict[str, Any]:
+    """AUROC, sensitivity and specificity within each group."""
+    result: dict[str, Any] = {}
+    for group in np.unique(groups):
+        here = groups == group
+        logits, positive, acts = one.logits[here], one.positive[here], one.acts[here]
+
+        def measure(i: NDArray[np.intp], logits: Floats = logits, positive: Bools = positive) -> float:
+            return auroc(logits[i], positive[i])
+
+        result[str(group)] = {
+            "positives": int(positive.sum()),
+            "negatives": int((~positive).sum()),
+            "auroc": plain(patient_bootstrap(measure, one.patients[here], seed=seed, resamples=resamples)),
+            "sensitivity": number(sensitivity(acts, positive)),
+            "specificity": number(specificity(acts, positive)),
+        }
+    return result
+
+
+def evidence(figures: Mapping[str, Any], folds: int, patients: int) -> Evidence:
+    """The more cautious of the AUROC over all pairs of images and over pairs of one source.
+
+    Findings came from different collections to a different share, so that a network may tell the collection and not
+    the disease: pairs of one source cannot be won that way. Raises TriageError where nothing could be measured.
+    """
+    words = {"auroc": "all pairs of images", "auroc_within_source": "pairs of images of one source"}
+    measured = [name for name in words if figures[name]["low"] is not None]
+    if not measured:
+        raise TriageError("there are too few films with and without a finding to measure how well it is told")
+    chosen = min(measured, key=lambda name: float(figures[name]["low"]))
+    method = (
+        f"{folds}-fold cross-validation by patient ({patients} patients), AUROC over {words[chosen]}, "
+        "the lower of the two; 95 % interval by bootstrap over patients"
+    )
+    return Evidence(
+        auroc=figures[chosen]["value"],
+        low=figures[chosen]["low"],
+        high=figures[chosen]["high"],
+        positives=figures["positives"],
+        negatives=figures["negatives"],
+        method=method,
+    )
+
+
+def mean_auroc(logits: Floats, labels: NDArray[np.float32]) -> float:
+    """Mean over findings of the AUROC on the images whose label is known."""
+    known = [~np.isnan(column) for column in labels.T]
+    found = [auroc(logits[k, i], labels[k, i] == 1) for i, k in enumerate(known)]
+    return float(np.nanmean(found))
+
+
+def alarms(judged: Mapping[str, Judged], lifting: Collection[str]) -> dict[str, float | None]:
+    """Share of the films without any abnormality that at least one lifting finding acts on, and of the abnormal."""
+    whole = judged["abnormal"]
+    keys = {image: place for place, image in enumerate(whole.images)}
+    acted = np.zeros(len(whole.images), dtype=bool)
+    for name in lifting:
+        for image, acts in zip(judged[name].images, judged[name].acts, strict=True):
+            if image in keys:
+                acted[keys[image]] |= bool(acts)
+    return {
+        "of_films_without_abnormality": number(float(acted[~whole.positive].mean())),
+        "of_abnormal_films": number(float(acted[whole.positive].mean())),
+    }
+
+
+def expert_reads(cases: Sequence[Case], one: Judged) -> dict[str, int] | None:
+    """How the finding acted on the few films that experts adjudicated; None where they did not read for it."""
+    reads = {case.image.name: case.expert[one.finding] for case in cases if one.finding in case.expert}
+    chosen = [(reads[image], bool(acts)) for image, acts in zip(one.images, one.acts, strict=True) if image in reads]
+    if not chosen:
+        return None
+    return {
+        "with_it": sum(read == 1 for read, _ in chosen),
+        "with_it_acted_on": sum(read == 1 and acts for read, acts in chosen),
+        "without_it": sum(read == 0 for read, _ in chosen),
+        "without_it_acted_on": sum(read == 0 and acts for read, acts in chosen),
+    }
+
+
+def plain(interval: Interval) -> dict[str, float | None]:
+    """An interval for JSON, which knows no NaN."""
+    return {"value": number(interval.value), "low": number(interval.low), "high": number(interval.high)}
+
+
+def number(value: float) -> float | None:
+    """Rounded to four places; None where there is no figure."""
+    return round(value, 4) if np.isfinite(value) else None
+
+
+def stopped_share(distances: NDArray[np.float64], threshold: float) -> float:
+    """Share of the distances that the gate stops."""
+    return float(np.mean([not (np.isfinite(d) and d <= threshold) for d in distances])) if len(distances) else 0.0
+
+
+def write_evaluation(directory: Path, evaluation: Mapping[str, Any]) -> None:
+    """evaluation.json of a bundle directory, complete or not at all."""
+    part = directory / (EVALUATION + ".part")
+    part.write_text(json.dumps(evaluation, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(directory / EVALUATION)
+
+
+def read_evaluation(directory: Path) -> dict[str, Any]:
+    """evaluation.json of a bundle directory."""
+    content: dict[str, Any] = json.loads((directory / EVALUATION).read_text(encoding="utf-8"))
+    return content

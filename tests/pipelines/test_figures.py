@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from data_schemas.bundle import Calibration
+from data_schemas.errors import TriageError
+from pipelines.calibrate import at_specificity, calibrated, calibrated_by_others, platt
+from pipelines.evaluate import evidence
+from pipelines.metrics import (
+    auprc,
+    auroc,
+    auroc_within,
+    calibration_error,
+    patient_bootstrap,
+    sensitivity,
+    specificity,
+)
+
+SCORED = st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=2, max_size=60).filter(
+    lambda rows: len({positive for _, positive in rows}) == 2
+)
+
+
+@given(SCORED)
+@settings(max_examples=80, deadline=None)
+def test_areas_are_those_of_scikit_learn_ties_included(rows):
+    scores = np.array([score for score, _ in rows], dtype=float)
+    positive = np.array([found for _, found in rows])
+    assert auroc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
+    assert auprc(scores, positive) == pytest.approx(average_precision_score(positive, scores))
+
+
+def test_an_area_within_strata_does_not_reward_telling_the_strata():
+    strata = np.array(["a"] * 50 + ["b"] * 50)
+    positive = np.array(([True] * 40 + [False] * 10) + ([True] * 10 + [False] * 40))
+    scores = (strata == "a").astype(float)
+    assert auroc(scores, positive) > 0.75
+    assert auroc_within(scores, positive, strata) == 0.5
+
+
+def test_figures_without_a_side_are_no_figures():
+    nobody = np.zeros(4, dtype=bool)
+    assert np.isnan(auroc(np.arange(4.0), nobody)) and np.isnan(auprc(np.arange(4.0), nobody))
+    assert np.isnan(sensitivity(~nobody, nobody)) and specificity(nobody, nobody) == 1
+    assert np.isnan(auroc_within(np.arange(4.0), nobody, np.array(["a"] * 4)))
+
+
+def measured(patients: np.ndarray, scores: np.ndarray, positive: np.ndarray):
+    return patient_bootstrap(lambda i: auroc(scores[i], positive[i]), patients, seed=1, resamples=300)
+
+
+def test_the_interval_holds_the_value_and_narrows_with_patients():
+    random = np.random.default_rng(0)
+    widths = []
+    for count in (60, 600):
+        positive = random.random(count) < 0.4
+        scores = positive + random.normal(size=count)
+        found = measured(np.arange(count).astype(str), scores, positive)
+        assert 0.5 < found.low <= found.value <= found.high <= 1
+        widths.append(found.high - found.low)
+    assert widths[1] < widths[0] / 2
+
+
+def test_copies_of_a_patients_film_do_not_narrow_the_interval():
+    random = np.random.default_rng(0)
+    positive = random.random(80) < 0.5
+    scores, patients = positive + random.normal(size=80), np.arange(80).astype(str)
+    once = measured(patients, scores, positive)
+    copied = measured(np.repeat(patients, 5), np.repeat(scores, 5), np.repeat(positive, 5))
+    assert copied.value == pytest.approx(once.value)
+    assert copied.high - copied.low == pytest.approx(once.high - once.low, rel=0.25)
+
+
+def test_the_interval_follows_from_the_seed():
+    positive, scores = np.array([True, False] * 20), np.arange(40.0) % 7
+    patients = np.arange(40).astype(str)
+    assert measured(patients, scores, positive) == measured(patients, scores, positive)
+
+
+def test_scaling_finds_the_probabilities_that_made_the_labels():
+    random = np.random.default_rng(0)
+    logits = random.normal(scale=2, size=6000)
+    positive = random.random(6000) < 1 / (1 + np.exp(-(0.7 * logits - 1)))
+    found = platt(logits, positive)
+    assert found.slope == pytest.approx(0.7, abs=0.06) and found.offset == pytest.approx(-1, abs=0.08)
+    assert calibration_error(calibrated(found, logits), positive) < 0.03
+    folds = np.arange(6000) % 5
+    assert calibration_error(calibrated_by_others(logits, positive, folds), positive) < 0.03
+
+
+def test_scaling_never_turns_the_order_around():
+    logits = np.linspace(-1, 1, 40)
+    found = platt(logits, logits < 0)
+    assert found.slope > 0
+    assert calibrated(found, logits).mean() == pytest.approx(0.5, abs=0.05)
+
+
+@given(SCORED, st.sampled_from([0.5, 0.9, 0.95]))
+@settings(max_examples=60, deadline=None)
+def test_an_operating_point_keeps_its_word(rows, wanted):
+    logits = np.array([score for score, _ in rows], dtype=float)
+    positive = np.array([found for _, found in rows])
+    calibration = Calibration(slope=0.8, offset=-0.3)
+    point = at_specificity(calibration, logits, positive, wanted)
+    assert 0 <= point.probability <= 1
+    assert specificity(point.acts(calibration, logits), positive) >= wanted
+
+
+def figures_with(low_of_all: float | None, low_within: float | None) -> dict[str, object]:
+    def interval(low: float | None) -> dict[str, float | None]:
+        return {"value": None if low is None else low + 0.05, "low": low, "high": None if low is None else low + 0.1}
+
+    return {
+        "auroc": interval(low_of_all),
+        "auroc_within_source": interval(low_within),
+        "positives": 30,
+        "negatives": 300,
+    }
+
+
+@pytest.mark.parametrize(("of_all", "within", "taken"), [(0.8, 0.6, 0.6), (0.6, 0.8, 0.6), (0.7, None, 0.7)])
+def test_evidence_is_the_more_cautious_area(of_all, within, taken):
+    found = evidence(figures_with(of_all, within), folds=5, patients=200)
+    assert found.low == taken and found.auroc == pytest.approx(taken + 0.05)
+    assert ("of one source" in found.method) is (within == taken)
+
+
+def test_evidence_that_cannot_be_measured_is_refused():
+    with pytest.raises(TriageError, match="too few films"):
+        evidence(figures_with(None, None), folds=5, patients=3)
