@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """URL of the maintenance database of a server of our own, without a password, on loopback."""
     initdb = shutil.which("initdb") or next((str(folder / "initdb") for folder in POSTGRES_FOLDERS), None)
     if initdb is None:
@@ -32,13 +33,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.fail("CI has no PostgreSQL; .ci/run installs it")
         pytest.skip("PostgreSQL is not installed")
     programs = Path(initdb).resolve().parent
-    folder = tmp_path_factory.mktemp("postgres")
+    # pytest closes and clears its own folders while another run's server may still live in them
+    folder = Path(tempfile.mkdtemp(prefix="triage-postgres-"))
     as_postgres: list[str] = []
     if os.geteuid() == 0:  # the server refuses to run as root
         as_postgres = ["runuser", "-u", "postgres", "--"]
-        for parent in (folder, *folder.parents):
-            if parent.is_relative_to(tmp_path_factory.getbasetemp().parent.parent):
-                parent.chmod(0o755)
         shutil.chown(folder, "postgres")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -55,6 +54,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"postgresql://triage@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([*server, "-m", "immediate", "stop"], **run)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep, time
 
@@ -22,7 +23,7 @@ from triage.store import Store
 from triage.store.studies import explanations, study_record
 from triage.store.trail import entries, verify
 from triage.store.worklist import pending
-from triage.worker import MAX_ATTEMPTS, WorkFailed, run_worker, screen_study, work_until_done, worker_slot
+from triage.worker import MAX_ATTEMPTS, Turns, WorkFailed, run_worker, screen_study, work_until_done, worker_slot
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +81,8 @@ def test_a_study_that_always_fails_is_given_up_in_words(
     with Failing(settings) as screener:
         for _ in range(MAX_ATTEMPTS):
             with pytest.raises(WorkFailed):
-                screen_study(site, screener, uid)
-        screen_study(site, screener, uid)
+                screen_study(site, screener, Turns(), uid)
+        screen_study(site, screener, Turns(), uid)
     record = study_record(site, uid)
     assert record.status is StudyStatus.NOT_SCORED
     assert record.urgency.reason == "not scored: screening it failed 5 times; see the worker's log"
@@ -137,3 +138,21 @@ def until(condition: object, seconds: float = 90) -> None:
     while not condition():  # type: ignore[operator]
         assert time() < end, "waited too long"
         sleep(0.05)
+
+
+def test_a_study_that_failed_twice_is_screened_alone() -> None:
+    turns, order = Turns(), []
+
+    def work(name: str, alone: bool, seconds: float) -> None:
+        with turns.take(alone=alone):
+            order.append(f"{name} begins")
+            sleep(seconds)
+            order.append(f"{name} ends")
+
+    with ThreadPoolExecutor(4) as threads:
+        threads.submit(work, "a", False, 0.2)
+        threads.submit(work, "b", False, 0.2)
+        sleep(0.05)
+        threads.submit(work, "c", True, 0.1).result()
+    assert set(order[:4]) == {"a begins", "b begins", "a ends", "b ends"}
+    assert order[4:] == ["c begins", "c ends"]

@@ -52,31 +52,33 @@ def screen(
     Files that are not taken in are named with the reason. A study that no model may speak about keeps its place and
     says why. The exit code is 0 also then.
     """
-    from triage.assembly import intake_limits, open_site
-    from triage.intake.take_in import Sender, take_in
+    from triage.assembly import open_site
     from triage.worker import work_until_done
 
     settings = settings_for(home)
     store = open_site(settings)
-    uids: dict[str, None] = {}
-    with progress("Taking in", None) as step:
-        for report in take_in(
-            paths,
-            store=store,
-            spool=settings.spool,
-            limits=intake_limits(settings),
-            sender=Sender(ordered_priority=priority, source="command line", actor=ACTOR),
-        ):
-            step()
-            if report.accepted:
-                uids[report.study_instance_uid] = None
-            elif as_json:
-                print_json(refusal(report))
-            else:
-                typer.echo(f"{report.file}: {report.sentence}", err=True)
+    reports = received(store, settings, paths, priority)
+    uids = list(dict.fromkeys(report.study_instance_uid for report in reports if report.accepted))
+    for report in reports:
+        if not report.accepted:
+            print_json(refusal(report)) if as_json else typer.echo(f"{report.file}: {report.sentence}", err=True)
     with progress("Screening", len(uids)) as step:
-        work_until_done(store, settings, list(uids), on_done=step)
-    print_rows([row for row in all_rows(store) if row.study.study_instance_uid in uids], store, as_json)
+        work_until_done(store, settings, uids, on_done=step)
+    print_rows([row for row in all_rows(store) if row.study.study_instance_uid in set(uids)], store, as_json)
+
+
+def received(store: "Store", settings: Settings, paths: Sequence[Path], priority: Level | None) -> list[FileReport]:
+    """Takes every file in; what the worker must do then stands in the store."""
+    from triage.assembly import intake_limits
+    from triage.intake.take_in import Sender, take_in
+
+    sender = Sender(ordered_priority=priority, source="command line", actor=ACTOR)
+    reports = []
+    with progress("Taking in", None) as step:
+        for report in take_in(paths, store=store, spool=settings.spool, limits=intake_limits(settings), sender=sender):
+            reports.append(report)
+            step()
+    return reports
 
 
 @app.command()
@@ -174,21 +176,26 @@ def audit_verify(home: Home = None, as_json: Json = False) -> None:
 @app.command()
 def demo(home: Home = None, as_json: Json = False) -> None:
     """Draw phantom studies, marked PHANTOM wherever a person looks, and screen them."""
+    with phantoms() as folder:
+        screen([folder], priority=None, home=home, as_json=as_json)
+
+
+@contextmanager
+def phantoms() -> Iterator[Path]:
+    """A folder of phantom studies, while it is needed."""
     from tempfile import TemporaryDirectory
 
     from triage.phantoms import write_phantoms
 
     with TemporaryDirectory() as folder:
         write_phantoms(Path(folder))
-        screen([Path(folder)], priority=None, home=home, as_json=as_json)
+        yield Path(folder)
 
 
 @app.command()
 def up(
     port: Annotated[int | None, typer.Option(help="Port of the page (else TRIAGE_PORT).")] = None,
-    with_demo: Annotated[
-        bool, typer.Option("--demo", help="Screen phantom studies first when the list is empty.")
-    ] = False,
+    with_demo: Annotated[bool, typer.Option("--demo", help="Take phantom studies in when the list is empty.")] = False,
     home: Home = None,
 ) -> None:
     """Start the page and its worker, and say the address."""
@@ -197,8 +204,11 @@ def up(
     from triage.web.serve import serve
 
     settings = settings_for(home)
-    if not worklist_page(open_site(settings), offset=0, limit=1) and with_demo:
-        demo(home=home)
+    store = open_site(settings)
+    if with_demo and not worklist_page(store, offset=0, limit=1):
+        with phantoms() as folder:
+            received(store, settings, [folder], None)
+    store.engine.dispose()
     serve(settings, port or settings.port)
 
 

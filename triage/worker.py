@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from threading import Event, Thread
+from threading import Condition, Event, Thread
 from time import sleep, time
 
 from data_schemas.errors import SettingsError, TriageError
@@ -26,14 +26,16 @@ from triage.intake.sweep import sweep
 from triage.screening import gave_up
 from triage.settings import Settings
 from triage.store import Store
-from triage.store.screenings import begin_screening, record_explanations, record_screening
+from triage.store.screenings import Begun, attempts, begin_screening, record_explanations, record_screening
 from triage.store.studies import study_record, study_to_screen
 from triage.store.workers import beat, forget, silent
-from triage.store.worklist import pending, still_pending, without_map
+from triage.store.worklist import pending, still_pending, version, without_map
 from triage.work_queue import Lane, WorkQueue, WorkStatus
 
 MAX_ATTEMPTS = 5
 """A study that was begun this often without an end is not begun again."""
+ALONE_FROM = 3
+"""From this beginning on a study is screened alone, so that what it breaks is not counted against its neighbours."""
 DISPATCH_S = 0.1
 BEAT_S = 5.0
 SILENT_S = 60.0
@@ -49,23 +51,48 @@ class WorkFailed(Exception):
     """An unexpected fault, already logged; the study still waits and is begun again, a few times at the most."""
 
 
-def screen_study(store: Store, screener: Screener, study_uid: str) -> None:
-    """Screens the study's newest images and writes the result; nothing when that is done already."""
-    begun = begin_screening(store, study_uid)
-    if begun is None:
-        return
-    result: tuple[StudyScreening, tuple[Explanation, ...]]
-    if begun.attempts > MAX_ATTEMPTS:
-        result = gave_up(begun.request, f"screening it failed {MAX_ATTEMPTS} times; see the worker's log"), ()
-    else:
+class Turns:
+    """Who may work now: any number together, or one alone."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._together, self._alone = 0, False
+
+    @contextmanager
+    def take(self, *, alone: bool) -> Iterator[None]:
+        """Waits for its turn and holds it for the block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._alone and not (alone and self._together))
+            self._alone = alone
+            self._together += not alone
         try:
-            result = screener.process(begun.request)
-        except TriageError as error:
-            result = gave_up(begun.request, error.sentence), ()
-        except Exception as error:
-            log_fault("screening", error)
-            raise WorkFailed from error
-    record_screening(store, *result, revision=begun.revision)
+            yield
+        finally:
+            with self._changed:
+                self._together -= not alone
+                self._alone = False
+                self._changed.notify_all()
+
+
+def screen_study(store: Store, screener: Screener, turns: Turns, study_uid: str) -> None:
+    """Screens the study's newest images and writes the result; nothing when that is done already."""
+    with turns.take(alone=attempts(store, study_uid) + 1 >= ALONE_FROM):
+        begun = begin_screening(store, study_uid)
+        if begun is not None:
+            record_screening(store, *result_of(screener, begun), revision=begun.revision)
+
+
+def result_of(screener: Screener, begun: Begun) -> tuple[StudyScreening, tuple[Explanation, ...]]:
+    """What screening gives; for a study that cannot be screened, that in words. Raises WorkFailed to be tried again."""
+    if begun.attempts > MAX_ATTEMPTS:
+        return gave_up(begun.request, f"screening it failed {MAX_ATTEMPTS} times; see the worker's log"), ()
+    try:
+        return screener.process(begun.request)
+    except TriageError as error:
+        return gave_up(begun.request, error.sentence), ()
+    except Exception as error:
+        log_fault("screening", error)
+        raise WorkFailed from error
 
 
 def explain_study(store: Store, screener: Screener, study_uid: str) -> None:
@@ -107,13 +134,14 @@ def work_through(
     store: Store, screener: Screener, study_uids: list[str], threads: int, on_done: Callable[[], None]
 ) -> None:
     """Each study once, in this order."""
+    turns = Turns()
     with ThreadPoolExecutor(threads) as pool:
         running: set[Future[None]] = set()
         for uid in study_uids:
             if len(running) >= threads:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 finish(ended, on_done)
-            running.add(pool.submit(screen_study, store, screener, uid))
+            running.add(pool.submit(screen_study, store, screener, turns, uid))
         finish(wait(running).done, on_done)
 
 
@@ -140,8 +168,9 @@ def run_worker(store: Store, settings: Settings) -> None:
         sweep(store, settings.spool, intake_limits(settings))
         screener.warm_up()
         executor_id = f"{socket.gethostname()}-{slot}"
+        turns = Turns()
         lanes = {
-            SCREEN: Lane(lambda uid, _: screen_study(store, screener, uid), settings.worker_threads),
+            SCREEN: Lane(lambda uid, _: screen_study(store, screener, turns, uid), settings.worker_threads),
             EXPLAIN: Lane(lambda uid, _: explain_study(store, screener, uid), 1),
         }
         queue = DbosQueue(settings.url, settings.home, executor_id, lanes)
@@ -155,13 +184,12 @@ def run_worker(store: Store, settings: Settings) -> None:
 def dispatch(store: Store, queue: WorkQueue, executor_id: str, stop: Event) -> None:
     """Hands waiting studies to the queue; the slower maps only when no study waits."""
     handed: dict[str, float] = {}
-    beaten = 0.0
+    keys: dict[str, Work] = {}
+    beaten, seen = 0.0, 0
     while not stop.wait(DISPATCH_S):
-        waiting = pending(store, limit=AHEAD)
-        keys = {f"{uid}:{revision}": (SCREEN, uid, revision, rank + 1) for uid, revision, rank in waiting}
-        if not waiting:
-            missing = without_map(store, "saliency", limit=AHEAD)
-            keys = {f"{EXPLAIN} {uid}:{number}": (EXPLAIN, uid, number, 1) for uid, number in missing}
+        now_seen = version(store)
+        if now_seen != seen:
+            seen, keys = now_seen, work_to_do(store)
         handed = {key: since for key, since in handed.items() if key in keys}
         for key, (lane, uid, number, priority) in keys.items():
             if key not in handed:
@@ -177,6 +205,19 @@ def dispatch(store: Store, queue: WorkQueue, executor_id: str, stop: Event) -> N
             for dead in silent(store, SILENT_S, beaten):
                 queue.take_over(dead)
                 forget(store, dead)
+
+
+Work = tuple[str, str, int, int]
+"""Lane, study UID, number, priority."""
+
+
+def work_to_do(store: Store) -> dict[str, Work]:
+    """By key: the studies that wait, or where none does, those that lack the slower map."""
+    waiting = pending(store, limit=AHEAD)
+    if waiting:
+        return {f"{uid}:{revision}": (SCREEN, uid, revision, rank + 1) for uid, revision, rank in waiting}
+    missing = without_map(store, "saliency", limit=AHEAD)
+    return {f"{EXPLAIN} {uid}:{number}": (EXPLAIN, uid, number, 1) for uid, number in missing}
 
 
 ENDED = (WorkStatus.FAILED, WorkStatus.UNKNOWN, WorkStatus.DONE)

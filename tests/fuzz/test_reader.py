@@ -124,7 +124,7 @@ def test_mutations_of_every_syntax(tmp_path: Path, pool: DecodePool, seeds: Seed
         except BaseException:
             Path("fuzz-case.dcm").write_bytes(content)
             raise
-    assert len(endings) > 5
+    assert len(endings) > 1
 
 
 def test_mutations_of_real_files(tmp_path: Path, pool: DecodePool, shared_data: Path) -> None:

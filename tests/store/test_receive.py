@@ -4,9 +4,10 @@ import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from time import sleep
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from data_schemas.errors import RefusedFile
@@ -14,11 +15,12 @@ from data_schemas.urgency import Level
 from data_schemas.worklist import IntakeOutcome, StudyStatus
 from tests.store.studies import maps, result, send
 from triage.store import Store, open_store
-from triage.store.database import reading
+from triage.store.database import reading, writing
 from triage.store.files import orphans
 from triage.store.receive import note_refusal
 from triage.store.screenings import record_screening
 from triage.store.studies import mark_read, stored_instance, study_record
+from triage.store.tables import studies
 from triage.store.trail import entries, verify
 from triage.store.worklist import pending, worklist_page
 
@@ -113,6 +115,44 @@ def test_four_writers_at_once_lose_nothing(store: Store) -> None:
         list(threads.map(sender, range(4)))
     assert [len(study_record(store, f"1.{n}").instances) for n in range(4)] == [10] * 4
     assert verify(store).entries == 40
+
+
+def test_the_images_of_a_new_study_may_come_all_at_once(store: Store) -> None:
+    for study in ("1.1", "1.2", "1.3"):
+        with ThreadPoolExecutor(6) as threads:
+            outcomes = list(threads.map(lambda n, study=study: send(store, study, f"{study}.{n}"), range(6)))
+        assert outcomes == [IntakeOutcome.NEW] * 6
+        record = study_record(store, study)
+        assert (len(record.instances), record.revision) == (6, 6)
+
+
+def until_somebody_waits(store: Store) -> None:
+    """Until a writer waits for another; SQLite tells nobody, so there it is given a moment."""
+    if store.embedded:
+        sleep(0.2)
+        return
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    for _ in range(1000):
+        with reading(store) as connection:
+            if connection.execute(waiting).scalar_one():
+                return
+        sleep(0.01)
+    pytest.fail("nobody waited")
+
+
+def test_an_order_does_not_take_back_the_place_that_a_result_is_giving(store: Store) -> None:
+    """The result is written, but not committed, when more images come with an order below it."""
+    send(store, "1.1", "a")
+    with ThreadPoolExecutor(1) as threads:
+        with writing(store) as connection:
+            row = studies.c.study_uid == "1.1"
+            connection.execute(update(studies).where(row).values(level_rank=Level.STAT.rank, reason="AI: opacity"))
+            sent = threads.submit(send, store, "1.1", "b", ordered=Level.HIGH)
+            until_somebody_waits(store)
+        assert sent.result() is IntakeOutcome.NEW
+    record = study_record(store, "1.1")
+    assert (record.ordered_priority, record.urgency.level) == (Level.HIGH, Level.STAT)
+    assert record.urgency.reason == "AI: opacity"
 
 
 @pytest.mark.parametrize(

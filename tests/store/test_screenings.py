@@ -218,6 +218,14 @@ def test_maps_made_later_are_added_once(store: Store) -> None:
     assert without_map(store, "saliency", limit=5) == []
 
 
+def test_an_image_says_where_it_lies(store: Store) -> None:
+    send(store, "1.1", "a")
+    stored = stored_instance(store, "a")
+    assert study_record(store, "1.1").instances == (stored,)
+    assert stored.path.is_relative_to(store.files)
+    assert "1.1" not in str(stored.path.relative_to(store.files)), "a path holds no UID"
+
+
 def test_what_is_not_there_is_said(store: Store) -> None:
     send(store, "1.1")
     for ask in (

@@ -12,6 +12,7 @@ from triage.store.files import orphans
 SETTLED_S = 60.0
 """A file without a row for this long belongs to no transaction any more."""
 ABANDONED_S = 24 * 3600.0
+RECOVERED = ".recovered.part"
 SENDER = Sender(ordered_priority=None, source="recovered", actor="system")
 
 
@@ -22,9 +23,10 @@ def sweep(
     spool.mkdir(parents=True, exist_ok=True)
     reports: list[FileReport] = []
     for path in orphans(store, older_than_s=settled_s):
-        spooled = spool / f"{path.name}.recovered.part"
-        path.replace(spooled)
-        reports += take_in_file(spooled, path.name, store=store, spool=spool, limits=limits, sender=SENDER)
+        path.replace(spool / f"{path.name}{RECOVERED}")
+    for spooled in sorted(spool.glob(f"*{RECOVERED}")):  # those of a sweep that was cut short among them
+        name = spooled.name.removesuffix(RECOVERED)
+        reports += take_in_file(spooled, name, store=store, spool=spool, limits=limits, sender=SENDER)
     for part in spool.glob("*.part"):
         if time() - part.stat().st_mtime > abandoned_s:
             part.unlink(missing_ok=True)

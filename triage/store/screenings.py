@@ -16,7 +16,7 @@ from data_schemas.score import ScreeningStatus, StudyScreening
 from data_schemas.study import StudyToScreen
 from data_schemas.worklist import StudyStatus
 from triage.store import trail
-from triage.store.database import Store, bump, writing
+from triage.store.database import Store, bump, reading, writing
 from triage.store.disk import write_whole
 from triage.store.files import map_path
 from triage.store.studies import LEVELS, request_of, study_row
@@ -32,6 +32,12 @@ class Begun:
     revision: int
     attempts: int
     """How often a worker began with this revision, this time included."""
+
+
+def attempts(store: Store, study_uid: str) -> int:
+    """How often workers began with the study's newest images, so far. Raises NotFound."""
+    with reading(store) as connection:
+        return int(study_row(connection, study_uid).attempts)
 
 
 def begin_screening(store: Store, study_uid: str) -> Begun | None:

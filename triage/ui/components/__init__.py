@@ -1,4 +1,4 @@
-"""Our own parts of pages: each a folder with one ES module and one style sheet, no build step, no foreign code."""
+"""Our own parts of pages: each a folder with an ES module and a style sheet, no build step, no foreign code."""
 
 from pathlib import Path
 
@@ -9,7 +9,8 @@ HERE = Path(__file__).parent
 
 
 def part(name: str) -> ComponentRenderer:
-    """The component of that folder; `shared.css` and `shared.js` come before its own."""
+    """The component of that folder; what is shared comes before its own, and component.js, which exports, last."""
     css = (HERE / "shared.css").read_text(encoding="utf-8") + (HERE / name / "style.css").read_text(encoding="utf-8")
-    js = (HERE / "shared.js").read_text(encoding="utf-8") + (HERE / name / "component.js").read_text(encoding="utf-8")
+    scripts = sorted((HERE / name).glob("*.js"), key=lambda path: (path.name == "component.js", path.name))
+    js = "".join(path.read_text(encoding="utf-8") for path in (HERE / "shared.js", *scripts))
     return st.components.v2.component(f"triage_{name}", html='<div class="root"></div>', css=css, js=js)
