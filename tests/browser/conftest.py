@@ -1,4 +1,4 @@
-"""Chromium, one for all tests here; each test gets a context of its own."""
+"""Chromium, one for each file of tests; each test gets a context of its own."""
 
 import os
 import shutil
@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with its file: while Playwright runs, its event loop does, and other tests cannot start theirs."""
     program = shutil.which("chromium")
     if program is None:
         if os.environ.get("CI"):

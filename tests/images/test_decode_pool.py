@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Timer
+from types import ModuleType
 
 import numpy as np
 import psutil
@@ -45,6 +47,19 @@ def test_uncompressed_pixels_need_no_child(tmp_path: Path) -> None:
     with DecodePool(1, 5, 512 * MIB) as own:
         assert own.read(path, header(path)).values.shape == (96, 80)
         assert len(psutil.Process().children()) == before
+
+
+def test_a_page_that_took_the_place_of_the_main_module_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit puts the script it runs there; a child that imported it would be a second server."""
+    page = ModuleType("__main__")
+    page.__file__ = str(tmp_path / "page.py")
+    (tmp_path / "page.py").write_text("raise SystemExit('this page was run again')")
+    monkeypatch.setitem(sys.modules, "__main__", page)
+    path = dx_file(tmp_path / "a.dcm", syntax=JPEGLSLossless)
+    with DecodePool(1, 20, 1024 * MIB) as own:
+        assert own.read(path, header(path)).values.shape == (96, 80)
 
 
 def test_a_damaged_stream_is_one_sentence_and_the_child_lives(pool: DecodePool, tmp_path: Path) -> None:

@@ -24,6 +24,12 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
     return load_settings(home=tmp_path / "home", database_url=database_url)
 
 
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit's harness leaves the page's script in its place, where other tests' children would run it."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
 def ran(settings: Settings, view: str, **query: str) -> AppTest:
     """The page, run once."""
     script = f"from triage.ui.views.{view} import page\npage()"

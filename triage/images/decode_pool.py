@@ -1,11 +1,17 @@
 """Warm child processes that decode compressed pixels within limits, so that a hostile stream ends one image only."""
 
-import multiprocessing
+import mmap
+import os
+import pickle
 import queue
 import resource
+import subprocess
+import sys
 import threading
+from contextlib import suppress
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,20 +24,23 @@ from triage.images.pixels import StoredPixels
 
 
 class Child:
-    """One decoding process and the pipe to it."""
+    """One decoding process and the pipe to it.
+
+    A plain child process, not one of multiprocessing's: those import the parent's `__main__`, and in the process of
+    the page that is the page.
+    """
 
     def __init__(self, memory_bytes: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=serve, args=(theirs, memory_bytes), daemon=True)
-        self.process.start()
-        theirs.close()
+        self.pipe, theirs = Pipe()
+        with theirs:
+            command = [sys.executable, "-m", __name__, str(theirs.fileno()), str(memory_bytes)]
+            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
 
     def end(self) -> None:
         """Kills the process and waits for it."""
         self.pipe.close()
         self.process.kill()
-        self.process.join()
+        self.process.wait()
 
 
 class DecodePool:
@@ -76,8 +85,7 @@ class DecodePool:
         child.pipe.send(request)
         if not child.pipe.poll(self.seconds):
             raise TimeoutError
-        answer: StoredPixels | UnreadablePixels = child.pipe.recv()
-        return answer
+        return receive(child.pipe)
 
     def close(self) -> None:
         """Ends every child; the pool must be idle."""
@@ -95,18 +103,48 @@ class DecodePool:
         self.close()
 
 
+def send(pipe: Connection, answer: StoredPixels | UnreadablePixels) -> None:
+    """Sends an answer; its pixels go in memory that both processes map, for a pipe takes longer than some decoders."""
+    arrays: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(answer, 5, buffer_callback=arrays.append)
+    pipe.send((body, [array.raw().nbytes for array in arrays]))
+    for array in arrays:
+        shared = os.memfd_create("pixels")
+        try:
+            os.write(shared, array)
+            send_handle(pipe, shared, os.getppid())
+        finally:
+            os.close(shared)
+
+
+def receive(pipe: Connection) -> StoredPixels | UnreadablePixels:
+    """What `send` sent; the pixels are not copied."""
+    body, sizes = pipe.recv()
+    arrays = []
+    for size in sizes:
+        shared = recv_handle(pipe)
+        try:
+            arrays.append(mmap.mmap(shared, size))
+        finally:
+            os.close(shared)
+    answer: StoredPixels | UnreadablePixels = pickle.loads(body, buffers=arrays)  # noqa: S301 - our own child's
+    return answer
+
+
 def serve(pipe: Connection, memory_bytes: int) -> None:
-    """A child's whole life: requests in, pixels or their fault out, until the pipe closes."""
+    """A child's whole life: requests in, pixels or their fault out, until the parent closes the pipe (EOFError)."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while True:
+        path, header, at_least_px, frame, limits = pipe.recv()
         try:
-            path, header, at_least_px, frame, limits = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(decode(path, header, at_least_px=at_least_px, frame=frame, limits=limits))
+            send(pipe, decode(path, header, at_least_px=at_least_px, frame=frame, limits=limits))
         except UnreadablePixels as error:
-            pipe.send(UnreadablePixels(error.sentence))
+            send(pipe, UnreadablePixels(error.sentence))
         except MemoryError:
-            pipe.send(UnreadablePixels("the pixel data needs more memory to decode than the limit gives"))
+            send(pipe, UnreadablePixels("the pixel data needs more memory to decode than the limit gives"))
+
+
+if __name__ == "__main__":
+    with Connection(int(sys.argv[1])) as to_parent, suppress(EOFError, BrokenPipeError):
+        serve(to_parent, int(sys.argv[2]))
