@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: app test lint types imports pytest clean
+.PHONY: app test lint types imports js pytest clean
 
 app: .venv/.app
 	$(PY) -m triage up --demo
@@ -20,6 +20,11 @@ types: .venv/.test
 
 imports: .venv/.test
 	.venv/bin/lint-imports
+
+js:
+	@if command -v npm >/dev/null; then npm ci --silent && npm run --silent check; \
+	elif [ -n "$$CI" ]; then echo "npm is missing; .ci/run installs it"; exit 1; \
+	else echo "skipped: the page's JavaScript is not checked, for npm is not installed"; fi
 
 pytest: .venv/.test
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90
@@ -38,4 +43,4 @@ pytest: .venv/.test
 	touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis node_modules .coverage*

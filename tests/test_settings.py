@@ -41,3 +41,18 @@ def test_everything_lives_below_home(tmp_path: Path) -> None:
     assert settings.url == f"sqlite:///{tmp_path / 'triage.sqlite3'}"
     assert {settings.files.parent, settings.spool.parent, settings.cache.parent} == {tmp_path}
     assert load_settings(database_url="postgresql+psycopg://db/triage").url == "postgresql+psycopg://db/triage"
+
+
+def test_a_language_without_a_file_is_refused() -> None:
+    with pytest.raises(SettingsError, match="there is no language 'xx', only"):
+        load_settings(language="xx")
+    with pytest.raises(SettingsError, match="there is no language"):
+        load_settings(language="../../en")
+
+
+def test_times_are_shown_in_the_zone_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(time_zone="Asia/Tokyo").zone.key == "Asia/Tokyo"
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    assert load_settings().zone.key == "Europe/Berlin"
+    with pytest.raises(SettingsError, match="there is no time zone 'Mars'"):
+        load_settings(time_zone="Mars")

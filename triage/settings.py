@@ -1,9 +1,11 @@
 """All settings, read once from the environment (prefix TRIAGE_) or a .env file; docs/settings.md lists each one."""
 
+import os
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +14,7 @@ from data_schemas.errors import SettingsError
 
 MIB = 1024 * 1024
 SHIPPED_BUNDLES = Path(__file__).parent / "bundles"
+WORDS = Path(__file__).parent / "ui" / "components" / "words"
 
 
 class Settings(BaseSettings):
@@ -31,6 +34,8 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address the page listens on; only loopback is allowed.")
     port: int = Field(8501, ge=1, le=65535, description="Port the page listens on.")
+    language: str = Field("en", description="Language of the page: the name of a file in `triage/ui/components/words`.")
+    time_zone: str = Field("", description="Zone of all times shown, such as Europe/Berlin; empty: the machine's own.")
     max_file_mib: int = Field(2047, ge=1, description="Largest single file, in MiB.")
     max_archive_mib: int = Field(8192, ge=1, description="Largest sum of unpacked members of one archive, in MiB.")
     max_archive_ratio: float = Field(200.0, gt=1, description="Largest unpacked size over packed size of one member.")
@@ -52,6 +57,20 @@ class Settings(BaseSettings):
             raise ValueError(f"host {self.host} is not loopback; reach the page through an SSH tunnel instead")
         return self
 
+    @model_validator(mode="after")
+    def _known_place(self) -> Self:
+        if not (WORDS / f"{self.language}.json").is_file():
+            known = ", ".join(sorted(path.stem for path in WORDS.glob("*.json")))
+            raise ValueError(f"there is no language {self.language!r}, only {known}")
+        if self.time_zone and self.time_zone not in available_timezones():
+            raise ValueError(f"there is no time zone {self.time_zone!r}; name one as the IANA does, Europe/Berlin")
+        return self
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The zone in force."""
+        return ZoneInfo(self.time_zone or machine_zone())
+
     @cached_property
     def url(self) -> str:
         """The database URL in force."""
@@ -71,6 +90,12 @@ class Settings(BaseSettings):
     def cache(self) -> Path:
         """Runtime files that can be rebuilt at any time."""
         return self.home / "cache"
+
+
+def machine_zone() -> str:
+    """The machine's zone by its IANA name, which browsers need; UTC where the machine does not tell."""
+    stated = os.environ.get("TZ", "").lstrip(":") or str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
+    return stated if stated in available_timezones() else "UTC"
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -14,6 +14,12 @@ def settings() -> Settings:
     return Settings(**st.secrets["triage"])
 
 
+def place() -> dict[str, str]:
+    """The site's language and zone, which every component takes with its data."""
+    here = settings()
+    return {"language": here.language, "zone": here.zone.key}
+
+
 def store() -> Store:
     """The store, opened once for all sessions of this process."""
     return opened(settings().model_dump_json())

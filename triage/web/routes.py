@@ -25,6 +25,7 @@ from triage.store.database import answers
 from triage.store.studies import explanation_by_number, mark_read, note_view, stored_instance
 from triage.store.trail import entries
 from triage.web import shown
+from triage.web.parts import part
 from triage.web.site import ACTOR, Site
 from triage.web.upload import upload
 
@@ -48,6 +49,7 @@ def routes(site: Site) -> list[Route]:
         ("GET", "/api/maps/{number}", overlay),
         ("GET", "/api/trail.csv", trail),
         ("POST", "/api/upload", upload),
+        ("GET", "/parts/{version}/{path:path}", part),
     )
     return [Route(path, partial(answered, handler, site), methods=[method]) for method, path, handler in table]
 

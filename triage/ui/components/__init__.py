@@ -1,16 +1,22 @@
-"""Our own parts of pages: each a folder with an ES module and a style sheet, no build step, no foreign code."""
+"""Our own parts of pages: each a folder with ES modules and a style sheet, no build step, no foreign code."""
 
 from pathlib import Path
 
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
+from triage.web.parts import version
+
 HERE = Path(__file__).parent
+# Streamlit imports a component's text from a blob, where a relative import leads nowhere; this leads to our own route.
+MODULE = """
+const {{ default: mount }} = await import(`${{location.origin}}/parts/{version}/{name}/component.js`);
+export default (streamlit) => mount(streamlit);
+"""
 
 
 def part(name: str) -> ComponentRenderer:
-    """The component of that folder; what is shared comes before its own, and component.js, which exports, last."""
+    """The component of that folder."""
     css = (HERE / "shared.css").read_text(encoding="utf-8") + (HERE / name / "style.css").read_text(encoding="utf-8")
-    scripts = sorted((HERE / name).glob("*.js"), key=lambda path: (path.name == "component.js", path.name))
-    js = "".join(path.read_text(encoding="utf-8") for path in (HERE / "shared.js", *scripts))
+    js = MODULE.format(version=version(), name=name)
     return st.components.v2.component(f"triage_{name}", html='<div class="root"></div>', css=css, js=js)

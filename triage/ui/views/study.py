@@ -7,7 +7,7 @@ from triage.store.studies import note_view, study_record
 from triage.store.worklist import position, worklist_page
 from triage.ui.components import part
 from triage.ui.navigation import go_to, pages
-from triage.ui.site import ACTOR, store
+from triage.ui.site import ACTOR, place, store
 
 NOTED = "opened_study"
 
@@ -26,7 +26,7 @@ def page() -> None:
         st.session_state["neighbours"] = neighbours(uid)
     before, after = st.session_state["neighbours"]
     result = part("viewer")(
-        key="viewer", data={"uid": uid, "previous": before, "next": after}, on_go_change=lambda: None
+        key="viewer", data={"uid": uid, "previous": before, "next": after, **place()}, on_go_change=lambda: None
     )
     if result.go == "worklist":
         go_to("worklist")

@@ -2,13 +2,13 @@
 
 from triage.ui.components import part
 from triage.ui.navigation import open_study
-from triage.ui.site import settings
+from triage.ui.site import place, settings
 
 
 def page() -> None:
     """The drop zone; Python hears only which study is to be opened."""
     limits = settings()
-    data = {"max_files": limits.max_files, "max_file_mib": limits.max_file_mib}
+    data = {"max_files": limits.max_files, "max_file_mib": limits.max_file_mib, **place()}
     result = part("upload")(key="upload", data=data, on_open_change=lambda: None)
     if result.open:
         open_study(result.open)

@@ -1,3 +1,5 @@
+import { ask, el, instanceOf, level, settle } from "../shared.js";
+
 const AT_ONCE = 1; // studies arrive in the order of the files, as from the command line
 const POLL_MS = 1500;
 const PRIORITIES = ["ROUTINE", "STAT", "HIGH", "LOW"];
@@ -250,6 +252,7 @@ async function walk(entry, path, files) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  settle(data);
   const upload = instanceOf(parentElement, (root) => new Upload(root));
   upload.start(data, (uid) => setTriggerValue("open", uid));
   return () => upload.stop();

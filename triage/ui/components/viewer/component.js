@@ -1,3 +1,6 @@
+import { ask, busyKey, clock, el, instanceOf, level, settle, sexAge } from "../shared.js";
+import { Stage } from "./stage.js";
+
 const POLL_MS = 1500; // while something is still to come
 const WATCH_MS = 5000; // afterwards: new images, slower maps
 const KEYS = [
@@ -370,6 +373,7 @@ function short(value) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  settle(data);
   const viewer = instanceOf(parentElement, (root) => new Viewer(root));
   viewer.start(data, (where) => setTriggerValue("go", where));
   return () => viewer.stop();

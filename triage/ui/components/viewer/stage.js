@@ -1,5 +1,5 @@
 /** The image on its canvas, with the map over it: fitted, zoomed, moved and labelled. */
-class Stage {
+export class Stage {
   label(image) {
     const opposite = { L: "R", R: "L", A: "P", P: "A", H: "F", F: "H" };
     const turn = (text) => [...(text ?? "")].map((letter) => opposite[letter] ?? "").join("");
@@ -96,7 +96,5 @@ class Stage {
     this.view = null;
     this.draw();
   }
-
-  // Evidence
 }
 

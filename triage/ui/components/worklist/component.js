@@ -1,3 +1,5 @@
+import { ask, busyKey, clock, el, instanceOf, level, settle, sexAge, since } from "../shared.js";
+
 const POLL_MS = 2000;
 const LEVELS = [["STAT", "stat"], ["HIGH", "high"], ["ROUTINE", "routine"], ["LOW", "low"]];
 const COLUMNS = [
@@ -292,6 +294,7 @@ function put(node, text, title = false) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  settle(data);
   const list = instanceOf(parentElement, (root) => new Worklist(root));
   list.start(data, (uid) => setTriggerValue("open", uid));
   return () => list.stop();
