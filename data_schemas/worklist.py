@@ -55,6 +55,8 @@ class StudyRecord(Value):
     """Counts the times instances were added."""
     instances: tuple[StoredInstance, ...]
     screening: StudyScreening | None
+    screening_number: int | None = None
+    """By which a verdict names the result it speaks of."""
 
 
 class IntakeOutcome(StrEnum):

@@ -193,7 +193,7 @@ def test_marking_read_is_shown_only_when_it_is_written(tab: Page, page: Served, 
     image_is_drawn(tab)
     tab.route("**/read", lambda route: route.abort())
     tab.keyboard.press("r")
-    expect(tab.get_by_text("Not marked: Triage does not answer.")).to_be_visible()
+    expect(tab.get_by_text("Not done: Triage does not answer.")).to_be_visible()
     assert study_record(store, study.study_instance_uid).status == "ranked"
     tab.unroute("**/read")
     tab.get_by_role("button", name="Mark read").click()
@@ -214,7 +214,7 @@ def test_images_that_came_after_the_opening_must_be_seen_before_a_study_is_read(
     image_is_drawn(tab)
     come(store, "GROWING^STUDY", StudyInstanceUID=study.study_instance_uid)
     tab.keyboard.press("r")
-    expect(tab.get_by_text("Not marked: new images have arrived")).to_be_visible()
+    expect(tab.get_by_text("Not done: new images have arrived")).to_be_visible()
     tab.get_by_role("button", name="show the newest").click()
     newest = max(study_record(store, study.study_instance_uid).instances, key=lambda instance: instance.received_at)
     expect(tab.locator(".root")).to_have_attribute("data-image", newest.header.sop_instance_uid)

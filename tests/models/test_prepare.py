@@ -1,5 +1,8 @@
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_schemas.bundle import Fit, PrepareSpec
 from data_schemas.study import InstanceHeader
@@ -159,3 +162,22 @@ def test_a_map_keeps_its_values_at_its_cells() -> None:
 def test_a_sheared_map_is_refused() -> None:
     with pytest.raises(ValueError, match="quarter turns"):
         on_original(np.ones((2, 2)), ((1.0, 0.5, 0.0), (0.0, 1.0, 0.0)), 4, 4)
+
+
+@given(
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from(["<u2", "<i2", "u1"]),
+)
+def test_reducing_gives_the_means_that_opencv_gives(
+    rows: int, columns: int, height: int, width: int, kind: str
+) -> None:
+    info = np.iinfo(kind)
+    values = np.random.default_rng(rows * columns).integers(info.min, info.max, (rows, columns)).astype(kind)
+    shrunk = (min(width, columns), min(height, rows))
+    expected = cv2.resize(values.astype(np.float64), shrunk, interpolation=cv2.INTER_AREA)
+    found = reduce_by_area(values, shrunk[1], shrunk[0])
+    assert found.dtype == values.dtype
+    assert np.abs(found - expected).max() <= 0.51

@@ -15,8 +15,9 @@ from data_schemas.score import FindingScore
 from data_schemas.urgency import Level, Urgency
 from tests.store.studies import result, send
 from triage.store import Store, migrate, open_store
+from triage.store.reading import mark_read
 from triage.store.screenings import record_screening
-from triage.store.studies import mark_read, study_record
+from triage.store.studies import study_record
 from triage.store.worklist import counts, pending, position, worklist_page
 from triage.urgency.levels import decide, most_urgent, not_scored
 

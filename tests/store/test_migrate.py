@@ -56,12 +56,12 @@ def test_four_that_start_together_migrate_once(database_url: str, tmp_path: Path
 
 
 MIGRATE = import_module("triage.store.migrate")  # the package has a function of the same name
-NEXT = """
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{NEWEST}"
 
 
 def upgrade() -> None:
@@ -76,10 +76,10 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program one revision ahead of the tables; gives its newest script."""
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts)
-    script = scripts / "versions" / "0002_next.py"
+    script = scripts / "versions" / "9999_next.py"
     script.write_text(NEXT)
     monkeypatch.setattr(MIGRATE, "SCRIPTS", scripts)
-    monkeypatch.setattr(MIGRATE, "NEWEST", "0002")
+    monkeypatch.setattr(MIGRATE, "NEWEST", "9999")
     return script
 
 
@@ -88,7 +88,7 @@ def test_an_older_database_keeps_everything(store: Store, next_version: Path) ->
     record_screening(store, result("1.1"), maps("1.1"), revision=1)
     migrate(store)
     migrate(store)
-    assert revision(store) == "0002"
+    assert revision(store) == "9999"
     assert len(study_record(store, "1.1").instances) == 1
     assert len(explanations(store, "1.1")) == 1
     assert verify(store).entries == 2
@@ -108,7 +108,7 @@ def test_the_copy_holds_what_was_written_last(store: Store, next_version: Path) 
     if not store.embedded:
         assert list(home.glob("*before*")) == []
         return
-    copy = open_store(f"sqlite:///{home / 'triage.sqlite3.before-0002'}", store.files)
+    copy = open_store(f"sqlite:///{home / 'triage.sqlite3.before-9999'}", store.files)
     assert revision(copy) == NEWEST
     assert study_record(copy, "1.1").revision == 1
     assert list(home.glob("*.part")) == []

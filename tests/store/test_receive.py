@@ -17,9 +17,10 @@ from tests.store.studies import maps, result, send
 from triage.store import Store, open_store
 from triage.store.database import reading, writing
 from triage.store.files import orphans
+from triage.store.reading import mark_read
 from triage.store.receive import note_refusal
 from triage.store.screenings import record_screening
-from triage.store.studies import mark_read, stored_instance, study_record
+from triage.store.studies import stored_instance, study_record
 from triage.store.tables import studies
 from triage.store.trail import entries, verify
 from triage.store.worklist import pending, worklist_page

@@ -13,11 +13,11 @@ from data_schemas.worklist import StudyStatus
 from tests.store.studies import maps, result, send
 from triage.store import Store
 from triage.store.database import reading, version
+from triage.store.reading import mark_read
 from triage.store.screenings import begin_screening, record_explanations, record_screening
 from triage.store.studies import (
     explanation_by_number,
     explanations,
-    mark_read,
     note_view,
     numbered_explanations,
     stored_instance,

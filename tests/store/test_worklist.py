@@ -12,8 +12,9 @@ from data_schemas.worklist import StudyStatus, WorklistCounts
 from tests.store.studies import maps, result, send
 from triage.store import Store
 from triage.store.database import reading, writing
+from triage.store.reading import mark_read
 from triage.store.screenings import begin_screening, record_screening
-from triage.store.studies import mark_read, study_record
+from triage.store.studies import study_record
 from triage.store.tables import studies
 from triage.store.trail import entries
 from triage.store.workers import beat

@@ -11,7 +11,8 @@ from tests.models import tiny
 from tests.ui.studies import arrive, screened
 from triage.settings import Settings, load_settings
 from triage.store import Store
-from triage.store.studies import mark_read, note_view
+from triage.store.reading import mark_read
+from triage.store.studies import note_view
 from triage.store.trail import entries
 from triage.ui.views.audit import KINDS, sentence
 from triage.ui.views.models import datasheet

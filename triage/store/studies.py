@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select
 
 from data_schemas.audit import TrailEvent
 from data_schemas.errors import NotFound
@@ -15,7 +15,7 @@ from data_schemas.study import InstanceHeader, StoredInstance, StudyHeader, Stud
 from data_schemas.urgency import Level, Urgency
 from data_schemas.worklist import StudyRecord, StudyStatus
 from triage.store import trail
-from triage.store.database import Store, bump, reading, writing
+from triage.store.database import Store, reading, writing
 from triage.store.tables import explanations as explanation_rows
 from triage.store.tables import instances, screenings, studies
 
@@ -35,6 +35,7 @@ def study_record(store: Store, study_uid: str) -> StudyRecord:
             revision=row.revision,
             instances=stored_instances(store, connection, study_uid),
             screening=newest_screening(connection, row.screening_id),
+            screening_number=row.screening_id,
         )
 
 
@@ -96,25 +97,6 @@ def explanation_by_number(store: Store, number: int) -> tuple[str, Explanation]:
     if row is None:
         raise NotFound("there is no such map")
     return row.study_uid, as_explanation(store, row)
-
-
-def mark_read(store: Store, study_uid: str, *, actor: str, revision: int | None = None) -> bool:
-    """Takes the study off the reading list; one that is off it already stays so. Raises NotFound.
-
-    False, and nothing is changed, when more images came after the `revision` that the reader saw.
-    """
-    with writing(store) as connection:
-        row = study_row(connection, study_uid, lock=True)
-        if revision not in (None, row.revision):
-            return False
-        if not row.unread:
-            return True
-        connection.execute(
-            update(studies).where(studies.c.study_uid == study_uid).values(unread=False, status=StudyStatus.READ)
-        )
-        trail.append(connection, TrailEvent(kind="marked read", actor=actor, study_instance_uid=study_uid))
-        bump(connection)
-        return True
 
 
 def note_view(store: Store, kind: str, study_uid: str, *, actor: str, **fields: str | int | float | bool) -> None:

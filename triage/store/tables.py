@@ -102,6 +102,30 @@ explanations = Table(
     UniqueConstraint("screening_id", "sop_uid", "finding", "method"),
 )
 
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("verdict_id", BIG, primary_key=True, autoincrement=True),
+    Column("study_uid", Text, ForeignKey("studies.study_uid"), nullable=False, index=True),
+    Column("screening_id", BIG, ForeignKey("screenings.screening_id"), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("withdrawn_at", DateTime(timezone=True)),
+)
+"""What readers said of results; what was taken back stays, with the time."""
+
+openings = Table(
+    "openings",
+    metadata,
+    Column("window", Text, primary_key=True),
+    Column("study_uid", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("beat_at", Float(53), nullable=False),
+)
+"""Which browser window shows which study, and when it last said so, in epoch seconds."""
+
 trail = Table(
     "trail",
     metadata,

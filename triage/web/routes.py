@@ -22,17 +22,17 @@ from data_schemas.errors import NotFound, TriageError
 from triage.explain.drawing import clear_png
 from triage.images.display import png
 from triage.store.database import answers
-from triage.store.studies import explanation_by_number, mark_read, note_view, stored_instance
+from triage.store.studies import explanation_by_number, stored_instance
 from triage.store.trail import entries
-from triage.web import shown
+from triage.web import reader, shown
+from triage.web.answers import refusal, whole
 from triage.web.parts import part
-from triage.web.site import ACTOR, Site
+from triage.web.site import Site
 from triage.web.upload import upload
 
 Handler = Callable[[Site, Request], Awaitable[Response]]
 MAX_ROWS = 500
 MAP_SIDE_PX = 1024
-MAX_BODY = 4096
 # The built-in compression would spend half a second on a PNG, which is compressed already.
 PIXEL_HEADERS = {"Cache-Control": "private, max-age=600", "Content-Encoding": "identity"}
 
@@ -43,8 +43,13 @@ def routes(site: Site) -> list[Route]:
         ("GET", "/healthz", health),
         ("GET", "/api/worklist", worklist),
         ("GET", "/api/studies/{uid}", study),
-        ("POST", "/api/studies/{uid}/read", read),
-        ("POST", "/api/studies/{uid}/shown", map_shown),
+        ("POST", "/api/studies/{uid}/open", reader.opened),
+        ("POST", "/api/closed", reader.closed),
+        ("POST", "/api/studies/{uid}/verdict", reader.verdict),
+        ("POST", "/api/studies/{uid}/withdraw", reader.withdrawn),
+        ("POST", "/api/studies/{uid}/read", reader.read),
+        ("POST", "/api/studies/{uid}/unread", reader.unread),
+        ("POST", "/api/studies/{uid}/shown", reader.map_shown),
         ("GET", "/api/images/{sop_uid}", image),
         ("GET", "/api/maps/{number}", overlay),
         ("GET", "/api/trail.csv", trail),
@@ -68,11 +73,6 @@ async def answered(handler: Handler, site: Site, request: Request) -> Response:
     return response
 
 
-def refusal(status: int, sentence: str) -> Response:
-    """One sentence as JSON."""
-    return JSONResponse({"error": sentence}, status, {"Cache-Control": "no-store"})
-
-
 async def health(site: Site, request: Request) -> Response:
     """200 while the database answers, else 503."""
     well = await run_in_threadpool(answers, site.store)
@@ -90,32 +90,6 @@ async def worklist(site: Site, request: Request) -> Response:
 async def study(site: Site, request: Request) -> Response:
     """Everything the page shows of one study."""
     return JSONResponse(await run_in_threadpool(shown.study, site.store, request.path_params["uid"]))
-
-
-async def read(site: Site, request: Request) -> Response:
-    """Takes the study off the list, if the reader saw what is there: the body says which revision was displayed."""
-    uid, body = request.path_params["uid"], await body_of(request)
-    revision = body.get("revision")
-    if not isinstance(revision, int):
-        raise ValueError("the request does not say which images were seen")
-    if not await run_in_threadpool(partial(mark_read, site.store, uid, actor=ACTOR, revision=revision)):
-        return refusal(409, "new images have arrived since this study was opened; look at them first")
-    return JSONResponse({"uid": uid, "status": "read"})
-
-
-async def map_shown(site: Site, request: Request) -> Response:
-    """Notes in the trail that a map of the study was shown."""
-    uid, body = request.path_params["uid"], await body_of(request)
-    number = body.get("map")
-    if not isinstance(number, int):
-        raise ValueError("the request names no map")
-    owner, explanation = await run_in_threadpool(explanation_by_number, site.store, number)
-    if owner != uid:
-        raise NotFound("the study has no such map")
-    header = explanation.header
-    fields = {"method": header.method, "finding": header.finding, "sop_instance_uid": header.sop_instance_uid}
-    await run_in_threadpool(partial(note_view, site.store, "map shown", uid, actor=ACTOR, **fields))
-    return JSONResponse({"uid": uid, "map": number})
 
 
 async def image(site: Site, request: Request) -> Response:
@@ -173,36 +147,6 @@ def safe_cell(text: str) -> str:
 async def in_turn(site: Site, work: Callable[[], bytes]) -> bytes:
     """Work on pixels in a thread, a few at a time."""
     return await anyio.to_thread.run_sync(work, limiter=site.pixel_turns)
-
-
-async def body_of(request: Request) -> dict[str, Any]:
-    """A small JSON object. Raises ValueError."""
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_BODY:
-            raise ValueError("the request is too long")
-    try:
-        body = json.loads(content or b"{}")
-    except ValueError as error:
-        raise ValueError("the request is not JSON") from error
-    if not isinstance(body, dict):
-        raise ValueError("the request is not a JSON object")
-    return body
-
-
-def whole(request: Request, name: str, default: int, low: int, high: int) -> int:
-    """A whole number of the query, within bounds. Raises ValueError."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    try:
-        number = int(text)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a whole number") from error
-    if not low <= number <= high:
-        raise ValueError(f"{name} must be from {low} to {high}")
-    return number
 
 
 def window_of(request: Request) -> tuple[float, float] | None:

@@ -4,9 +4,12 @@ from time import time
 from typing import Any
 
 from data_schemas.explanation import Explanation
+from data_schemas.reading import GivenVerdict, PastScreening
+from data_schemas.score import FindingScore
 from data_schemas.study import StoredInstance, StudyHeader
 from data_schemas.worklist import StudyRecord, WorklistRow
 from triage.store import Store
+from triage.store.reading import given_verdicts, past_screenings
 from triage.store.studies import numbered_explanations, study_record
 from triage.store.workers import newest_beat
 from triage.store.worklist import counts, position, version, worklist_page
@@ -110,6 +113,9 @@ def study(store: Store, uid: str) -> dict[str, Any]:
         "gates": gates(record),
         "provenance": provenance(record),
         "maps": [described_map(number, found) for number, found in numbered_explanations(store, uid)],
+        "screening": record.screening_number,
+        "verdicts": [given(verdict, record.screening_number) for verdict in given_verdicts(store, uid)],
+        "history": [past(screening) for screening in past_screenings(store, uid)],
     }
 
 
@@ -133,17 +139,45 @@ def image(instance: StoredInstance) -> dict[str, Any]:
 def findings(record: StudyRecord) -> list[dict[str, Any]]:
     """Most urgent first; `lifts` is the level that a positive finding proposes."""
     found = record.screening.findings if record.screening else ()
-    return [
-        {
-            "finding": score.finding,
-            "label": score.label,
-            "probability": score.probability,
-            "operating_point": score.operating_point,
-            "positive": score.positive,
-            "lifts": score.level,
-        }
-        for score in found
-    ]
+    return [finding(score) for score in found]
+
+
+def finding(score: FindingScore) -> dict[str, Any]:
+    """One score beside its operating point."""
+    return {
+        "finding": score.finding,
+        "label": score.label,
+        "probability": score.probability,
+        "operating_point": score.operating_point,
+        "positive": score.positive,
+        "lifts": score.level,
+    }
+
+
+def given(verdict: GivenVerdict, newest: int | None) -> dict[str, Any]:
+    """What a reader said of this result, or of an older one."""
+    return {
+        "number": verdict.number,
+        "verdict": verdict.verdict,
+        "comment": verdict.comment,
+        "actor": verdict.actor,
+        "made_at": verdict.made_at.isoformat(),
+        "current": verdict.screening == newest,
+    }
+
+
+def past(screening: PastScreening) -> dict[str, Any]:
+    """One of the results that the study had."""
+    result = screening.result
+    return {
+        "number": screening.number,
+        "made_at": screening.made_at.isoformat(),
+        "model": f"{result.bundle.name} {result.bundle.version}" if result.bundle else "",
+        "status": result.status,
+        "level": result.urgency.level,
+        "reason": result.urgency.reason,
+        "findings": [finding(score) for score in result.findings],
+    }
 
 
 def gates(record: StudyRecord) -> dict[str, list[dict[str, str]]]:

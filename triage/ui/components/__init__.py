@@ -17,6 +17,7 @@ export default (streamlit) => mount(streamlit);
 
 def part(name: str) -> ComponentRenderer:
     """The component of that folder."""
-    css = (HERE / "shared.css").read_text(encoding="utf-8") + (HERE / name / "style.css").read_text(encoding="utf-8")
+    sheets = (HERE / "shared.css", *sorted((HERE / name).glob("*.css")))
+    css = "".join(path.read_text(encoding="utf-8") for path in sheets)
     js = MODULE.format(version=version(), name=name)
     return st.components.v2.component(f"triage_{name}", html='<div class="root"></div>', css=css, js=js)

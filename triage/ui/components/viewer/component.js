@@ -1,11 +1,12 @@
-import { ask, busyKey, clock, el, instanceOf, level, settle, sexAge } from "../shared.js";
+import { ask, busyKey, el, instanceOf, posted, settle, sexAge } from "../shared.js";
+import { Panel } from "./panel.js";
 import { Stage } from "./stage.js";
 
 const POLL_MS = 1500; // while something is still to come
 const WATCH_MS = 5000; // afterwards: new images, slower maps
 const KEYS = [
   ["m", "map on or off"], ["[ and ]", "map weaker, stronger"], ["1 to 9", "map of that finding"], ["g", "next method"],
-  ["+ and -", "zoom"], ["arrows", "move the image"], ["f", "whole image"], ["i", "next image"], ["r", "mark read"],
+  ["+ and -", "zoom"], ["arrows", "move the image"], ["f", "whole image"], ["i", "next image"], ["a, o, b", "agree, over-called, under-called"], ["r", "mark read"], ["z", "undo"],
   ["n and p", "next, previous study"], ["Escape", "worklist"], ["?", "these keys"],
 ];
 
@@ -31,9 +32,17 @@ class Viewer extends Stage {
     this.keys = el("div", { class: "keys hidden", role: "dialog", "aria-label": "Keys" },
       el("dl", {}, KEYS.map(([key, words]) => [el("dt", {}, el("kbd", { text: key })), el("dd", { text: words })])));
     this.stage = el("div", { class: "stage" }, this.canvas, Object.values(this.sides), this.info, this.what, this.tabs, this.state, this.keys);
-    this.panel = el("div", { class: "side-panel" });
-    this.outcome = el("span", { role: "status" });
-    this.root.replaceChildren(this.head, this.stage, this.panel);
+    const side = el("div", { class: "side-panel" });
+    this.panel = new Panel(side, {
+      chooseMap: (finding, method) => this.chooseMap(finding, method),
+      toggleMap: () => this.toggleMap(),
+      fadeTo: (opacity) => { this.opacity = opacity; this.draw(); },
+      showNewest: () => this.showNewest(),
+      go: (uid) => this.to(uid),
+      redraw: () => this.study && this.render(),
+      changed: () => this.readAgain(),
+    });
+    this.root.replaceChildren(this.head, this.stage, side);
     this.hand();
   }
 
@@ -63,10 +72,9 @@ class Viewer extends Stage {
     this.loading?.abort();
     this.loading = new AbortController();
     clearTimeout(this.timer);
-    Object.assign(this, { uid, study: null, bitmap: null, overlay: null, map: null, sop: null, finding: null, method: null, done: false, seen: null, noted: new Set() });
-    this.outcome.textContent = "";
+    Object.assign(this, { uid, study: null, bitmap: null, overlay: null, map: null, sop: null, finding: null, method: null, seen: null, noted: new Set() });
     this.head.replaceChildren();
-    this.panel.replaceChildren();
+    this.panel.empty();
     this.tabs.replaceChildren();
     this.say("Opening …");
     this.draw();
@@ -92,6 +100,12 @@ class Viewer extends Stage {
       if (!this.study) this.say(`The study cannot be shown: ${error.message}. Trying again.`);
       this.timer = setTimeout(() => this.fetchStudy(signal), WATCH_MS);
     }
+  }
+
+  /** At once, after the reader did something. */
+  readAgain() {
+    clearTimeout(this.timer);
+    this.fetchStudy(this.loading.signal);
   }
 
   firstImage() {
@@ -172,11 +186,7 @@ class Viewer extends Stage {
   noteShown() {
     if (!this.overlay || !this.mapOn || this.noted.has(this.map.number)) return;
     this.noted.add(this.map.number);
-    ask(`/api/studies/${encodeURIComponent(this.uid)}/shown`, this.post({ map: this.map.number })).catch(() => this.noted.delete(this.map?.number));
-  }
-
-  post(body) {
-    return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+    ask(`/api/studies/${encodeURIComponent(this.uid)}/shown`, posted({ map: this.map.number })).catch(() => this.noted.delete(this.map?.number));
   }
 
   say(words) {
@@ -187,14 +197,9 @@ class Viewer extends Stage {
     const study = this.study;
     this.head.replaceChildren(...this.headParts(study));
     this.renderTabs(study);
-    const scroll = this.panel.scrollTop;
-    const active = this.root.getRootNode().activeElement?.dataset?.part;
-    const open = new Map([...this.panel.querySelectorAll("details")].map((node) => [node.dataset.name, node.open]));
-    this.panel.replaceChildren(
-      ...[this.reasonPart(study), this.findingsPart(study), this.mapPart(), this.gatesPart(study, open), this.actionsPart(study), this.provenancePart(study, open)].filter(Boolean),
-    );
-    this.panel.scrollTop = scroll;
-    if (active) this.panel.querySelector(`[data-part="${CSS.escape(active)}"]`)?.focus({ preventScroll: true });
+    this.panel.render(study, {
+      sop: this.sop, finding: this.finding, map: this.map, mapOn: this.mapOn, opacity: this.opacity, seen: this.seen, next: this.data.next,
+    });
   }
 
   headParts(study) {
@@ -216,78 +221,6 @@ class Viewer extends Stage {
       el("button", { type: "button", "aria-pressed": String(image.sop_uid === this.sop), text: `${i + 1} ${image.view || image.modality}`.trim(), onclick: () => this.chooseImage(image.sop_uid).then(() => this.render()) }))));
   }
 
-  reasonPart(study) {
-    const place = study.position ? `${study.position} on the list, ${study.status}` : study.status;
-    return el("section", {},
-      el("div", { class: "place" }, level(study.level), el("span", { class: "dim", text: `${place}, received ${clock(study.received_at)}` })),
-      el("p", { class: "reason", text: study.reason }));
-  }
-
-  findingsPart(study) {
-    if (!study.findings.length) return null;
-    const ordered = [...study.findings];
-    return el("section", {}, el("h3", { text: "Findings, calibrated probability" }), el("div", { class: "findings" }, ordered.map((one) => {
-      const percent = (value) => `${(value * 100).toFixed(1)}%`;
-      return el("button", {
-        class: "finding", type: "button", "data-part": `finding ${one.finding}`, "data-positive": one.positive, "data-lifts": one.lifts,
-        "aria-pressed": String(one.finding === this.finding), onclick: () => this.chooseMap(one.finding),
-        title: one.lifts ? `a positive result proposes ${one.lifts}` : "experimental, does not affect order",
-      },
-      el("span", { class: "label" }, one.label, one.lifts ? null : el("span", { class: "dim", text: "  experimental" })),
-      el("span", { class: "bar" }, el("i", { style: `width:${percent(one.probability)}` }), el("b", { style: `left:${percent(one.operating_point)}` })),
-      el("span", { class: "p", text: one.probability.toFixed(2) }),
-      el("span", { class: "acts", text: `acts from ${one.operating_point.toFixed(2)}` }));
-    })));
-  }
-
-  mapPart() {
-    const finding = this.study.findings.find((one) => one.finding === this.finding);
-    if (!finding) return null;
-    const of = this.maps().filter((map) => map.finding === this.finding);
-    if (!this.map) {
-      const why = this.study.maps.length ? "There is no map of this finding on this image." : "The map is being made.";
-      return el("section", {}, el("h3", { text: "Map" }), el("p", { class: "dim", text: why }));
-    }
-    const methods = of.length < 2 ? el("span", { class: "dim", text: this.map.method_words })
-      : el("select", { "aria-label": "Method", "data-part": "method", onchange: (event) => this.chooseMap(this.finding, event.target.value) },
-        of.map((map) => el("option", { value: map.method, selected: map.method === this.map.method, text: map.method_words })));
-    const slider = el("input", { type: "range", min: "0.1", max: "1", step: "0.05", value: String(this.opacity), "aria-label": "Opacity of the map", "data-part": "opacity" });
-    slider.addEventListener("input", () => { this.opacity = Number(slider.value); this.draw(); });
-    return el("section", {}, el("h3", { text: "Map" }),
-      el("div", { class: "map-row" },
-        el("button", { type: "button", "aria-pressed": String(this.mapOn), "data-part": "map", text: this.mapOn ? "Hide map (m)" : "Show map (m)", onclick: () => this.toggleMap() }),
-        methods, el("label", {}, "opacity", slider)),
-      el("div", { class: "scale" }),
-      el("div", { class: "ticks" }, ["0", short(this.map.maximum / 2), short(this.map.maximum)].map((text) => el("span", { text }))),
-      el("p", { class: "words dim", text: `${this.map.method_words} of ${finding.label}: ${this.map.measure}. Clear below 5 % of the largest value.` }));
-  }
-
-  gatesPart(study, open) {
-    const gates = study.gates[this.sop] ?? [];
-    if (!gates.length) return null;
-    const order = { stopped: 0, marked: 1, passed: 2 };
-    const telling = gates.filter((gate) => gate.outcome !== "passed").sort((a, b) => order[a.outcome] - order[b.outcome]);
-    const passed = gates.filter((gate) => gate.outcome === "passed");
-    const line = (gate) => el("div", { class: "gate", "data-outcome": gate.outcome }, el("span", { class: "dim", text: gate.gate }),
-      el("span", {}, gate.outcome === "passed" ? null : el("span", { class: "word", text: `${gate.outcome}: ` }), gate.sentence));
-    return el("section", {}, el("h3", { text: "Gates before the score" }), telling.map(line),
-      passed.length ? el("details", { "data-name": "gates", open: open.get("gates") }, el("summary", { text: `${passed.length} passed` }), passed.map(line)) : null);
-  }
-
-  actionsPart(study) {
-    const read = this.done || study.status === "read";
-    const button = el("button", { type: "button", class: "main", disabled: read, "data-part": "read", text: read ? "Read" : "Mark read (r)", onclick: () => this.markRead() });
-    const next = read && this.data.next ? el("button", { type: "button", text: "Next study (n)", onclick: () => this.to(this.data.next) }) : null;
-    const grown = study.revision === this.seen ? null
-      : el("button", { type: "button", text: "New images have arrived: show the newest", onclick: () => this.showNewest() });
-    return el("section", {}, el("div", { class: "actions" }, button, next, grown, this.outcome));
-  }
-
-  provenancePart(study, open) {
-    return el("section", {}, el("details", { "data-name": "provenance", open: open.get("provenance") }, el("summary", { text: "Provenance" }),
-      el("dl", {}, study.provenance.map(([name, value]) => [el("dt", { text: name }), el("dd", { text: value })]))));
-  }
-
   // What the reader does
 
   toggleMap() {
@@ -297,29 +230,9 @@ class Viewer extends Stage {
     this.noteShown();
   }
 
-  async markRead() {
-    const { uid, study } = this;
-    if (!study || this.done || study.status === "read") return;
-    this.outcome.className = "dim";
-    this.outcome.textContent = "Writing …";
-    try {
-      const answer = await ask(`/api/studies/${encodeURIComponent(uid)}/read`, this.post({ revision: this.seen }));
-      if (uid !== this.uid || answer.uid !== uid) return;
-      this.done = true;
-      this.outcome.className = "done";
-      this.outcome.textContent = "Marked read.";
-    } catch (error) {
-      if (uid !== this.uid) return;
-      this.outcome.className = "fault";
-      this.outcome.textContent = `Not marked: ${error.message}.`;
-    }
-    this.render();
-  }
-
   /** Only what was put on the screen counts as seen. */
   showNewest() {
     this.seen = this.study.revision;
-    this.outcome.textContent = "";
     const newest = this.study.images.reduce((a, b) => (b.received_at > a.received_at ? b : a));
     this.chooseImage(newest.sop_uid).then(() => this.render());
   }
@@ -336,10 +249,11 @@ class Viewer extends Stage {
     const commands = {
       m: () => this.toggleMap(), "[": () => this.fade(-0.1), "]": () => this.fade(0.1), f: () => this.whole(),
       "+": () => this.zoom(1.25), "=": () => this.zoom(1.25), "-": () => this.zoom(0.8), g: () => this.nextMethod(), i: () => this.nextImage(),
-      r: () => this.markRead(), n: () => this.to(this.data.next), p: () => this.to(this.data.previous),
+      n: () => this.to(this.data.next), p: () => this.to(this.data.previous),
       Escape: () => (this.keys.classList.contains("hidden") ? this.go("worklist") : this.toggleKeys()), "?": () => this.toggleKeys(),
     };
     const moves = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] };
+    if (!inControl && this.panel.reader.key(event.key)) return;
     if (event.key in commands) commands[event.key]();
     else if (event.key in moves && !inControl) this.move(...moves[event.key]);
     else if (/^[1-9]$/.test(event.key) && findings[event.key - 1]) this.chooseMap(findings[event.key - 1].finding);
@@ -366,10 +280,6 @@ class Viewer extends Stage {
   toggleKeys() {
     this.keys.classList.toggle("hidden");
   }
-}
-
-function short(value) {
-  return value >= 100 || value === 0 ? value.toFixed(0) : value.toPrecision(2);
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {

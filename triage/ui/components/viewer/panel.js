@@ -1,0 +1,168 @@
+// The evidence beside the image: why the study stands where it does, scores, gates, map, provenance, earlier results.
+
+import { clock, el, level, say } from "../shared.js";
+import { ReaderActions } from "./reader.js";
+
+/** @typedef {import("./types").Study} Study */
+/** @typedef {import("./types").Finding} Finding */
+/** @typedef {import("./types").Gate} Gate */
+/** @typedef {import("./types").View} View */
+
+export class Panel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("./types").PanelActs} acts
+   */
+  constructor(root, acts) {
+    this.root = root;
+    this.acts = acts;
+    this.reader = new ReaderActions(acts);
+  }
+
+  /** Another study: nothing of the former one stays. */
+  empty() {
+    this.root.replaceChildren();
+    this.reader.empty();
+  }
+
+  /**
+   * Draws everything anew; scroll place, focus and what is unfolded stay.
+   * @param {Study} study
+   * @param {View} view
+   */
+  render(study, view) {
+    const { scrollTop } = this.root;
+    const active = /** @type {any} */ (this.root.getRootNode()).activeElement?.dataset?.part;
+    const open = new Set([...this.root.querySelectorAll("details[open]")].map((node) => /** @type {any} */ (node).dataset.name));
+    this.root.replaceChildren(...[
+      reasonPart(study),
+      this.findingsPart(study, view),
+      this.mapPart(study, view),
+      gatesPart(study.gates[view.sop ?? ""] ?? [], open),
+      this.reader.part(study, view),
+      historyPart(study, open),
+      provenancePart(study, open),
+    ].filter((part) => part !== null));
+    this.root.scrollTop = scrollTop;
+    if (active) /** @type {any} */ (this.root.querySelector(`[data-part="${CSS.escape(active)}"]`))?.focus({ preventScroll: true });
+  }
+
+  /**
+   * @param {Study} study
+   * @param {View} view
+   */
+  findingsPart(study, view) {
+    if (!study.findings.length) return null;
+    return el("section", {}, el("h3", { text: say("study.findings") }), el("div", { class: "findings" }, study.findings.map((one) => el("button", {
+      class: "finding", type: "button", "data-part": `finding ${one.finding}`, "data-positive": one.positive, "data-lifts": one.lifts,
+      "aria-pressed": String(one.finding === view.finding), onclick: () => this.acts.chooseMap(one.finding),
+      title: one.lifts ? say("study.proposes", { level: one.lifts }) : say("study.experimental_long"),
+    }, findingCells(one)))));
+  }
+
+  /**
+   * @param {Study} study
+   * @param {View} view
+   */
+  mapPart(study, view) {
+    const finding = study.findings.find((one) => one.finding === view.finding);
+    if (!finding) return null;
+    const head = el("h3", { text: say("study.map") });
+    if (!view.map) return el("section", {}, head, el("p", { class: "dim", text: say(study.maps.length ? "study.map_none" : "study.map_coming") }));
+    const { map } = view;
+    const of = study.maps.filter((one) => one.sop_uid === view.sop && one.finding === view.finding);
+    const methods = of.length < 2 ? el("span", { class: "dim", text: map.method_words })
+      : el("select", {
+        "aria-label": say("study.method"), "data-part": "method",
+        onchange: (/** @type {any} */ event) => this.acts.chooseMap(finding.finding, event.target.value),
+      }, of.map((one) => el("option", { value: one.method, selected: one.method === map.method, text: one.method_words })));
+    const slider = el("input", {
+      type: "range", min: "0.1", max: "1", step: "0.05", value: String(view.opacity), "aria-label": say("study.opacity_long"), "data-part": "opacity",
+      oninput: (/** @type {any} */ event) => this.acts.fadeTo(Number(event.target.value)),
+    });
+    const button = el("button", {
+      type: "button", "aria-pressed": String(view.mapOn), "data-part": "map", text: say(view.mapOn ? "study.map_hide" : "study.map_show"), onclick: () => this.acts.toggleMap(),
+    });
+    return el("section", {}, head,
+      el("div", { class: "map-row" }, button, methods, el("label", {}, say("study.opacity"), slider)),
+      el("div", { class: "scale" }),
+      el("div", { class: "ticks" }, ["0", short(map.maximum / 2), short(map.maximum)].map((text) => el("span", { text }))),
+      el("p", { class: "words dim", text: say("study.map_words", { method: map.method_words, finding: finding.label, measure: map.measure }) }));
+  }
+}
+
+/** @param {Study} study */
+function reasonPart(study) {
+  const place = study.position ? say("study.place", { position: study.position, status: study.status }) : study.status;
+  return el("section", {},
+    el("div", { class: "place" }, level(study.level), el("span", { class: "dim", text: `${place}, ${say("study.received", { when: clock(study.received_at) })}` })),
+    el("p", { class: "reason", text: study.reason }));
+}
+
+/** @param {Finding} one */
+function findingCells(one) {
+  const percent = (/** @type {number} */ value) => `${(value * 100).toFixed(1)}%`;
+  return [
+    el("span", { class: "label" }, one.label, one.lifts ? null : el("span", { class: "dim", text: ` ${say("study.experimental")}` })),
+    el("span", { class: "bar" }, el("i", { style: `width:${percent(one.probability)}` }), el("b", { style: `left:${percent(one.operating_point)}` })),
+    el("span", { class: "p", text: one.probability.toFixed(2) }),
+    el("span", { class: "acts", text: say("study.acts_from", { point: one.operating_point.toFixed(2) }) }),
+  ];
+}
+
+/**
+ * @param {Gate[]} gates
+ * @param {Set<string>} open
+ */
+function gatesPart(gates, open) {
+  if (!gates.length) return null;
+  const order = { stopped: 0, marked: 1, passed: 2 };
+  const telling = gates.filter((gate) => gate.outcome !== "passed").sort((a, b) => order[a.outcome] - order[b.outcome]);
+  const passed = gates.filter((gate) => gate.outcome === "passed");
+  return el("section", {}, el("h3", { text: say("study.gates") }), telling.map(gateLine),
+    passed.length ? folded("gates", say("study.gates_passed", { count: passed.length }), open, passed.map(gateLine)) : null);
+}
+
+/** @param {Gate} gate */
+function gateLine(gate) {
+  const word = gate.outcome === "passed" ? null : el("span", { class: "word", text: `${say(`study.gate_${gate.outcome}`)}: ` });
+  return el("div", { class: "gate", "data-outcome": gate.outcome }, el("span", { class: "dim", text: gate.gate }), el("span", {}, word, gate.sentence));
+}
+
+/**
+ * Every result the study ever had, the newest first; none where there is only the one shown above.
+ * @param {Study} study
+ * @param {Set<string>} open
+ */
+function historyPart(study, open) {
+  if (study.history.length < 2) return null;
+  const lines = study.history.map((past) => el("div", { class: "past" },
+    el("div", { class: "place" }, level(past.level), el("span", { class: "dim", text: [clock(past.made_at), past.model].filter(Boolean).join(", ") })),
+    el("div", { text: past.reason }),
+    past.findings.length ? el("div", { class: "dim", text: past.findings.map((one) => `${one.label} ${one.probability.toFixed(2)}`).join(", ") }) : null));
+  return el("section", {}, folded("history", say("study.history", { count: study.history.length }), open, lines));
+}
+
+/**
+ * @param {Study} study
+ * @param {Set<string>} open
+ */
+function provenancePart(study, open) {
+  const lines = study.provenance.map(([name, value]) => [el("dt", { text: name }), el("dd", { text: value })]);
+  return el("section", {}, folded("provenance", say("study.provenance"), open, el("dl", {}, lines)));
+}
+
+/**
+ * @param {string} name
+ * @param {string} title
+ * @param {Set<string>} open
+ * @param {any} content
+ */
+function folded(name, title, open, content) {
+  return el("details", { "data-name": name, open: open.has(name) }, el("summary", { text: title }), content);
+}
+
+/** @param {number} value */
+function short(value) {
+  return value >= 100 || value === 0 ? value.toFixed(0) : value.toPrecision(2);
+}

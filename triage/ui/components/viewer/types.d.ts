@@ -1,0 +1,112 @@
+/** What `GET /api/studies/{uid}` answers (triage/web/shown.py). */
+export interface Study {
+  version: number;
+  uid: string;
+  position: number | null;
+  revision: number;
+  screening: number | null;
+  status: string;
+  level: string;
+  ordered: string;
+  reason: string;
+  received_at: string;
+  name: string;
+  id: string;
+  birth_date: string;
+  sex: string;
+  age: string;
+  accession: string;
+  description: string;
+  study_date: string;
+  images: StudyImage[];
+  findings: Finding[];
+  gates: Record<string, Gate[]>;
+  provenance: [string, string][];
+  maps: StudyMap[];
+  verdicts: Verdict[];
+  history: PastResult[];
+}
+
+export interface StudyImage {
+  sop_uid: string;
+  rows: number;
+  columns: number;
+  has_pixels: boolean;
+  received_at: string;
+  modality: string;
+  view: string;
+  orientation: string[];
+  spacing_mm: number[];
+  description: string;
+}
+
+export interface Finding {
+  finding: string;
+  label: string;
+  probability: number;
+  operating_point: number;
+  positive: boolean;
+  /** The level that a positive finding proposes; null where it is experimental. */
+  lifts: string | null;
+}
+
+export interface Gate {
+  gate: string;
+  outcome: "passed" | "marked" | "stopped";
+  sentence: string;
+}
+
+export interface StudyMap {
+  number: number;
+  sop_uid: string;
+  finding: string;
+  method: string;
+  method_words: string;
+  measure: string;
+  maximum: number;
+}
+
+export interface Verdict {
+  number: number;
+  verdict: string;
+  comment: string;
+  actor: string;
+  made_at: string;
+  /** Whether it speaks of the newest result, or of an older one. */
+  current: boolean;
+}
+
+export interface PastResult {
+  number: number;
+  made_at: string;
+  model: string;
+  status: string;
+  level: string;
+  reason: string;
+  findings: Finding[];
+}
+
+/** What of a study is on the screen now. */
+export interface View {
+  sop: string | null;
+  finding: string | null;
+  map: StudyMap | null;
+  mapOn: boolean;
+  opacity: number;
+  /** The revision whose images the reader has seen. */
+  seen: number | null;
+  next: string | null;
+}
+
+/** What the panel asks the viewer to do. */
+export interface PanelActs {
+  chooseMap(finding: string, method?: string): void;
+  toggleMap(): void;
+  fadeTo(opacity: number): void;
+  showNewest(): void;
+  go(uid: string): void;
+  /** Draws the evidence again. */
+  redraw(): void;
+  /** The study was changed on the server: read it again. */
+  changed(): void;
+}
