@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data_schemas.base import Value
 from data_schemas.urgency import Level
+from data_schemas.volume import SlicePlane
 
 
 class StudyHeader(Value):
@@ -62,6 +63,11 @@ class InstanceHeader(Value):
     """0 unsigned, 1 two's complement."""
     pixel_spacing_mm: tuple[float, float] | None = None
     """Distance between rows, then between columns: Pixel Spacing, else Imager Pixel Spacing."""
+    planes: tuple[SlicePlane | None, ...] = ()
+    """Where each frame lies in the patient; empty where the header says nothing of it."""
+    frame_of_reference_uid: str = ""
+    acquisition_number: int | None = None
+    convolution_kernel: str = ""
     burned_in_annotation: str = ""
     has_pixels: bool = False
 

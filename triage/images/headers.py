@@ -29,6 +29,7 @@ from pydicom.uid import (
 from data_schemas.errors import RefusedFile
 from data_schemas.study import InstanceHeader, StudyHeader
 from data_schemas.urgency import Level
+from triage.images.planes import planes
 
 # A wrong value is ours to judge; pydicom's warnings and log lines quote values, which may be a patient's.
 config.settings.reading_validation_mode = config.IGNORE
@@ -261,6 +262,10 @@ def instance_header(dataset: Dataset) -> InstanceHeader:
         high_bit=bits_stored - 1 if high_bit is None else high_bit,
         pixel_representation=1 if number(dataset, "PixelRepresentation") == 1 else 0,
         pixel_spacing_mm=spacing_mm(dataset),
+        planes=planes(dataset),
+        frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
+        acquisition_number=number(dataset, "AcquisitionNumber"),
+        convolution_kernel=text(dataset, "ConvolutionKernel"),
         burned_in_annotation=text(dataset, "BurnedInAnnotation").upper(),
         has_pixels=True,
     )

@@ -1,0 +1,208 @@
+"""A series as a stack of slices: ordered by position along the normal, never by number, each irregularity named."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_schemas.study import InstanceHeader
+from data_schemas.volume import Irregularity, LeftOut, SlicePlane, StackFault
+
+SAME_DIRECTION = 1e-3
+"""Largest difference between direction cosines of one orientation: about 0.06 degrees."""
+SAME_PLACE_MM = 0.01
+UNEVEN = 0.1
+"""Distances between slices that differ by more than this part of their median are uneven."""
+LEAST_TILT_DEG = 0.5
+SHIFT_MM = 1.0
+"""Slices that lie further than this from the line through the others are shifted."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One frame of one instance, with its plane."""
+
+    header: InstanceHeader
+    frame: int
+    plane: SlicePlane
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Slices in order along their normal, the first at the lowest position."""
+
+    slices: tuple[Slice, ...]
+    positions_mm: tuple[float, ...]
+    """Along the normal, for each slice."""
+    tilt_deg: float
+    """Between the normal of the slices and the line through their first pixels."""
+    irregularities: tuple[Irregularity, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def gaps_mm(self) -> NDArray[np.float64]:
+        """Distances between neighbouring slices."""
+        return np.diff(np.asarray(self.positions_mm, dtype=np.float64))
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """(4, 4): column, row and slice index to millimetres in LPS.
+
+        The third axis leads from the first slice to the last, so a tilted stack gives a sheared affine, and one of
+        uneven spacing an affine that is right at its ends only; `positions_mm` is right everywhere. A single slice
+        takes its thickness, or 1 mm.
+        """
+        first, last = self.slices[0].plane, self.slices[-1].plane
+        steps = len(self.slices) - 1
+        start = np.asarray(first.position_mm)
+        if steps:
+            along_stack = (np.asarray(last.position_mm) - start) / steps
+        else:
+            along_stack = normal(first) * (first.thickness_mm or 1.0)
+        affine = np.eye(4)
+        affine[:3, 0] = np.asarray(first.along_row) * first.spacing_mm[1]
+        affine[:3, 1] = np.asarray(first.along_column) * first.spacing_mm[0]
+        affine[:3, 2] = along_stack
+        affine[:3, 3] = start
+        return affine
+
+
+def stack_series(headers: Sequence[InstanceHeader]) -> Stack:
+    """The stack of one series, whatever order its files came in; what cannot be right is named, nothing is raised."""
+    frames = [
+        (header, frame, plane)
+        for header in sorted(headers, key=lambda header: header.sop_instance_uid)
+        for frame, plane in enumerate(planes_of(header))
+    ]
+    left_out, placed = [], []
+    originals = {header.sop_instance_uid for header, _, _ in frames if header.image_type[:1] == ("ORIGINAL",)}
+    for header, frame, plane in frames:
+        why = why_left_out(header, plane, any_original=bool(originals))
+        if why or plane is None:
+            left_out.append(LeftOut(sop_instance_uid=header.sop_instance_uid, frame=frame, why=why))
+        else:
+            placed.append(Slice(header, frame, plane))
+    if not placed:
+        nowhere = Irregularity(fault=StackFault.POSITION, sentence="no image of the series states where it lies")
+        return Stack((), (), 0.0, (nowhere,), tuple(left_out))
+    along = normal(placed[0].plane)
+
+    def place(one: Slice) -> float:
+        return float(along @ np.asarray(one.plane.position_mm))
+
+    ordered = sorted(placed, key=lambda one: (place(one), one.header.sop_instance_uid, one.frame))
+    positions = tuple(place(one) for one in ordered)
+    found = [*mixed(ordered)]
+    if not found:  # distances mean nothing between slices of different planes
+        found = [*uneven(positions), *oblique(ordered)]
+    return Stack(tuple(ordered), positions, tilt(ordered), tuple(found), tuple(left_out))
+
+
+def planes_of(header: InstanceHeader) -> tuple[SlicePlane | None, ...]:
+    """One for each frame."""
+    return header.planes or (None,) * header.frames
+
+
+def why_left_out(header: InstanceHeader, plane: SlicePlane | None, *, any_original: bool) -> str:
+    """Why an image is no slice of its series; empty where it is one."""
+    if "LOCALIZER" in header.image_type or "SCOUT" in header.image_type:
+        return "a localizer"
+    if any_original and header.image_type[:1] == ("DERIVED",):
+        return "derived from other images of the series"
+    return "" if plane is not None else "does not state where it lies"
+
+
+def normal(plane: SlicePlane) -> NDArray[np.float64]:
+    """Unit vector at right angles to the slice; to the head for an axial one (PS3.3 C.7.6.2.1.1)."""
+    across = np.cross(np.asarray(plane.along_row, dtype=np.float64), np.asarray(plane.along_column, dtype=np.float64))
+    return across / np.linalg.norm(across)
+
+
+def mixed(slices: Sequence[Slice]) -> list[Irregularity]:
+    """Orientations, sizes and pixel spacings that differ within the series."""
+    found = []
+    cosines = np.array([[*one.plane.along_row, *one.plane.along_column] for one in slices])
+    other = int((np.abs(cosines - np.median(cosines, axis=0)).max(axis=1) > SAME_DIRECTION).sum())
+    if other:
+        sentence = f"slices of different orientations are mixed in one series ({other} of {len(slices)} differ)"
+        found.append(Irregularity(fault=StackFault.ORIENTATION, sentence=sentence))
+    sizes = Counter((one.header.rows, one.header.columns, *np.round(one.plane.spacing_mm, 4)) for one in slices)
+    if len(sizes) > 1:
+        other = len(slices) - sizes.most_common(1)[0][1]
+        sentence = f"slices of different size or spacing are mixed in one series ({other} of {len(slices)} differ)"
+        found.append(Irregularity(fault=StackFault.SIZE, sentence=sentence))
+    return found
+
+
+def uneven(positions: Sequence[float]) -> list[Irregularity]:
+    """Repeated places, gaps and uneven distances along the normal."""
+    gaps = np.diff(np.asarray(positions))
+    if not gaps.size:
+        return []
+    repeated = gaps < SAME_PLACE_MM
+    if repeated.any():
+        return [repeats(positions, repeated)]
+    usual = float(np.median(gaps))
+    odd = gaps[np.abs(gaps - usual) > UNEVEN * usual]
+    if not odd.size:
+        return []
+    times = np.rint(odd / usual)
+    if (times >= 2).all() and (np.abs(odd - times * usual) <= UNEVEN * usual).all():
+        count, widest = int((times - 1).sum()), float(odd.max())
+        words = "1 slice is missing" if count == 1 else f"{count} slices are missing"
+        sentence = f"{words}: a gap of {widest:.1f} mm where slices are {usual:.1f} mm apart"
+        return [Irregularity(fault=StackFault.MISSING, sentence=sentence)]
+    sentence = f"the distance between slices is uneven: {gaps.min():.1f} to {gaps.max():.1f} mm"
+    return [Irregularity(fault=StackFault.SPACING, sentence=sentence)]
+
+
+def repeats(positions: Sequence[float], repeated: NDArray[np.bool_]) -> Irregularity:
+    """Phases where each place occurs equally often, duplicates otherwise."""
+    place = np.concatenate([[0], np.cumsum(~repeated)])
+    times = set(Counter(place.tolist()).values())
+    if len(times) == 1:
+        count = times.pop()
+        sentence = f"each position occurs {count} times: phases, echoes or reconstructions are mixed in one series"
+        return Irregularity(fault=StackFault.PHASES, sentence=sentence)
+    first = float(np.asarray(positions)[1:][repeated][0])
+    count = int(repeated.sum())
+    words = "1 slice lies" if count == 1 else f"{count} slices lie"
+    sentence = f"{words} where another one lies already, the first at {first:.1f} mm"
+    return Irregularity(fault=StackFault.DUPLICATES, sentence=sentence)
+
+
+def oblique(slices: Sequence[Slice]) -> list[Irregularity]:
+    """A stack that leans, or slices beside its line."""
+    found = []
+    lean = tilt(slices)
+    if lean > LEAST_TILT_DEG:
+        sentence = f"the gantry was tilted by {lean:.1f} degrees"
+        found.append(Irregularity(fault=StackFault.TILT, sentence=sentence))
+    if len(slices) > 2:
+        points = np.array([one.plane.position_mm for one in slices])
+        along = line(points)
+        beside = points - points[0] - np.outer((points - points[0]) @ along, along)
+        furthest = float(np.linalg.norm(beside, axis=1).max())
+        if furthest > SHIFT_MM:
+            sentence = f"slices are shifted sideways by up to {furthest:.1f} mm against each other"
+            found.append(Irregularity(fault=StackFault.SHIFT, sentence=sentence))
+    return found
+
+
+def tilt(slices: Sequence[Slice]) -> float:
+    """Degrees between the slices' normal and the line through their first pixels; 0 for a single slice."""
+    if len(slices) < 2:
+        return 0.0
+    along = line(np.array([one.plane.position_mm for one in slices]))
+    if not along.any():
+        return 0.0
+    return float(np.degrees(np.arccos(np.clip(abs(along @ normal(slices[0].plane)), 0.0, 1.0))))
+
+
+def line(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit vector from the first point to the last; zero where they are one."""
+    way = points[-1] - points[0]
+    length = float(np.linalg.norm(way))
+    return way / length if length else np.zeros(3)
