@@ -21,12 +21,17 @@ types: .venv/.test
 imports: .venv/.test
 	.venv/bin/lint-imports
 
-js:
-	@if command -v npm >/dev/null; then npm ci --silent && npm run --silent check; \
-	elif [ -n "$$CI" ]; then echo "npm is missing; .ci/run installs it"; exit 1; \
+js: node_modules/.installed
+	@if [ -s $< ]; then npm run --silent check; \
 	else echo "skipped: the page's JavaScript is not checked, for npm is not installed"; fi
 
-pytest: .venv/.test
+node_modules/.installed: package.json package-lock.json
+	@mkdir -p node_modules
+	@if command -v npm >/dev/null; then npm ci --silent && npm --version > $@; \
+	elif [ -n "$$CI" ]; then echo "npm is missing; .ci/run installs it"; exit 1; \
+	else : > $@; fi
+
+pytest: .venv/.test node_modules/.installed
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
 .venv/bin/python:

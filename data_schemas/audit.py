@@ -1,8 +1,9 @@
-"""One entry of the trail."""
+"""One entry of the trail, and which entries a person asks for."""
 
 from datetime import datetime
 
 from data_schemas.base import Value
+from data_schemas.explanation import ExplanationHeader
 
 
 class TrailEvent(Value):
@@ -24,3 +25,43 @@ class TrailEntry(TrailEvent):
     at: datetime
     previous_hash: str
     hash: str
+
+
+class TrailQuery(Value):
+    """Which entries; what is empty or None takes all."""
+
+    actor: str = ""
+    kind: str = ""
+    studies: tuple[str, ...] = ()
+    """Study Instance UIDs."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """The first moment that is no longer asked for."""
+
+
+class MapQuery(Value):
+    """Which maps; what is empty or None takes all."""
+
+    finding: str = ""
+    studies: tuple[str, ...] = ()
+    """Study Instance UIDs."""
+    judged_by: str = ""
+    """Whose verdict stands on the result that the map belongs to."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """The first moment that is no longer asked for."""
+
+
+class MapRecord(Value):
+    """A map that was made, without its values."""
+
+    number: int
+    study_instance_uid: str
+    header: ExplanationHeader
+    made_at: datetime
+    largest: float | None
+    """Its largest value, in the method's own unit; None where the map's file cannot be read."""
+    newest: bool
+    """Whether it belongs to the study's newest result."""
+    verdicts: tuple[tuple[str, str], ...]
+    """Who said what of that result."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from data_schemas.base import Value
 from data_schemas.urgency import Level
+from data_schemas.volume import StackFault
 
 EVIDENCE_FLOOR = 0.70
 """A finding may lift urgency only when the lower 95 % bound of its patient-held-out AUROC is at least this."""
@@ -22,6 +23,23 @@ class NetworkSpec(Value):
     """Module whose output Grad-CAM reads: the activation after the last norm."""
 
 
+class VolumeSpec(Value):
+    """What a bundle wants of a series of slices, which it then scores slice by slice."""
+
+    plane: str = "AXIAL"
+    """AXIAL, CORONAL or SAGITTAL, within 45 degrees; empty takes any."""
+    min_slices: int = 8
+    max_slices: int = 2000
+    min_thickness_mm: float = 0.0
+    max_thickness_mm: float = 100.0
+    wanted_thickness_mm: float = 5.0
+    """Of several series that fit, the one nearest to it is taken."""
+    tolerates: tuple[StackFault, ...] = ()
+    """Irregularities that are marked and scored all the same; others stop the series."""
+    pooled: int = Field(3, ge=1)
+    """The study's logit is the mean of this many highest slice logits."""
+
+
 class Accepts(Value):
     """What the bundle was made for. An empty tuple accepts anything."""
 
@@ -34,6 +52,8 @@ class Accepts(Value):
     min_side_px: int = 1
     max_aspect: float = 10.0
     """Longer side over shorter side."""
+    volume: VolumeSpec | None = None
+    """None: single images."""
 
 
 class Values(StrEnum):
@@ -41,6 +61,8 @@ class Values(StrEnum):
 
     DISPLAY = "display"
     """Modality LUT, VOI LUT or window, presentation LUT and polarity applied: what a person sees, 0 to 1."""
+    MODALITY = "modality"
+    """In the modality's own unit, Hounsfield units for CT, through the windows that the bundle names."""
 
 
 class Fit(StrEnum):
@@ -66,7 +88,9 @@ class PrepareSpec(Value):
     std: float
     """After scaling to 0..1: (value - mean) / std, the same for every channel."""
     channels: int = 1
-    """The grey image is repeated."""
+    """The grey image is repeated; of modality values each window is a channel."""
+    windows: tuple[tuple[float, float], ...] = ()
+    """Centre and width of each window of modality values, which becomes 0 to 1."""
 
 
 class Calibration(Value):

@@ -16,6 +16,9 @@ class ExplanationHeader(Value):
     """Which map this is."""
 
     sop_instance_uid: str
+    """The image; of a series the slice on which the finding is most probable."""
+    series_instance_uid: str = ""
+    """Set where the map has one plane for each slice of a series."""
     finding: str
     method: str
     """gradcam or saliency."""
@@ -30,7 +33,11 @@ class ExplanationHeader(Value):
 
 @dataclass(frozen=True)
 class Explanation:
-    """The map itself: float32, rows x columns of the map's own small grid, zero or above, in the method's own unit."""
+    """The map itself: float32, rows x columns of its own small grid, zero or above, in the method's own unit.
+
+    Of a series (slices, rows, columns), slices in the order of the series' screening; `to_image` leads each plane to
+    its slice.
+    """
 
     header: ExplanationHeader
     values: NDArray[np.float32]

@@ -46,6 +46,32 @@ class ImageScreening(Value):
     scores: tuple[FindingScore, ...] = ()
 
 
+class VolumeSlice(Value):
+    """One slice of a scored series, in order along the normal."""
+
+    sop_instance_uid: str
+    frame: int = 0
+    position_mm: float
+    probabilities: tuple[float, ...]
+    """Of each finding on this slice alone, in the order of the volume's scores' names; empty when it was not scored."""
+
+
+class VolumeScreening(Value):
+    """Gates and scores of one series; `scores` is empty when a gate stopped it."""
+
+    series_instance_uid: str
+    gates: tuple[GateResult, ...]
+    bundle: BundleIdentity | None
+    scores: tuple[FindingScore, ...] = ()
+    findings: tuple[str, ...] = ()
+    """Names in the order of each slice's probabilities."""
+    slices: tuple[VolumeSlice, ...] = ()
+    facts: dict[str, str] = {}
+    """What the volume is, in words: slices, spacing, thickness, tilt."""
+    not_taken: str = ""
+    """Why another series of the study was scored instead; empty for the one that was taken."""
+
+
 class StudyScreening(Value):
     """The result of one pass over a study. Equal input and bundle give an equal value, `seconds` aside."""
 
@@ -53,8 +79,9 @@ class StudyScreening(Value):
     status: ScreeningStatus
     urgency: Urgency
     images: tuple[ImageScreening, ...]
+    volumes: tuple[VolumeScreening, ...] = ()
     findings: tuple[FindingScore, ...]
-    """Per finding the highest probability over the images that were scored, most urgent first."""
+    """Per finding the highest probability over the images and series that were scored, most urgent first."""
     bundle: BundleIdentity | None
     images_sha256: str
     """SHA-256 over the sorted hashes of the study's files: which pixels this result speaks of."""

@@ -20,9 +20,11 @@ class StudyStatus(StrEnum):
 
 
 class WorklistRow(Value):
-    """One line of the reading list. `position` counts from 1 over the unread studies of the whole list."""
+    """One line of a list. `position` counts from 1 over the unread studies of the whole list, None when it is read."""
 
-    position: int
+    position: int | None
+    sequence: int
+    """Order of arrival; with the level's rank the row's place in the order."""
     study: StudyHeader
     modality: str
     ordered_priority: Level
@@ -31,16 +33,78 @@ class WorklistRow(Value):
     findings: tuple[FindingScore, ...]
     received_at: datetime
 
+    @property
+    def cursor(self) -> "Cursor":
+        """Where another page goes on."""
+        return Cursor(rank=self.urgency.level.rank, sequence=self.sequence)
+
+
+class Cursor(Value):
+    """A place in the order, whether or not a study still stands there."""
+
+    rank: int
+    sequence: int
+
+
+class WorklistFilter(Value):
+    """Which studies a list shows; an empty tuple leaves its attribute free."""
+
+    levels: tuple[Level, ...] = ()
+    modalities: tuple[str, ...] = ()
+    status: StudyStatus | None = None
+    """READ lists finished studies, every other one and None unread ones."""
+    opened: tuple[str, ...] | None = None
+    """Study Instance UIDs: only these, for those that readers have open."""
+    text: str = ""
+    """Each word is somewhere in the name, ID, accession number or description."""
+
 
 class WorklistCounts(Value):
-    """How many unread studies stand at each level, and how many could not be scored."""
+    """How many unread studies stand at each level and in each state, and how many of each modality."""
 
     stat: int = 0
     high: int = 0
     routine: int = 0
     low: int = 0
-    not_scored: int = 0
     waiting: int = 0
+    screening: int = 0
+    ranked: int = 0
+    not_scored: int = 0
+    modalities: dict[str, int] = {}
+
+    @property
+    def total(self) -> int:
+        """All unread studies."""
+        return self.stat + self.high + self.routine + self.low
+
+
+class WorklistPage(Value):
+    """Some rows of a list, with what stands around them."""
+
+    rows: tuple[WorklistRow, ...]
+    counts: WorklistCounts
+    """Of the whole list, whatever the filter."""
+    found: int
+    """How many studies the filter finds."""
+    before: int
+    """How many of these come before the first row."""
+
+
+class NewStat(Value):
+    """A study that has come to stand at STAT."""
+
+    study: StudyHeader
+    version: int
+
+
+class Pulse(Value):
+    """What a page asks every other second."""
+
+    version: int
+    beat_at: float | None
+    """When a worker beat last, epoch seconds."""
+    opened: dict[str, str]
+    """Who has which study open: Study Instance UID and actor."""
 
 
 class StudyRecord(Value):

@@ -73,7 +73,7 @@ def test_no_request_leaves_for_another_host_and_no_rule_is_broken(tab: Page, pag
     for name, words in (("upload", "Drop DICOM files"), ("models", "Weights SHA-256"), ("audit", "entries")):
         tab.goto(f"{page.url}/{name}")
         expect(tab.get_by_text(words).first).to_be_visible()
-        expect(tab.get_by_text("Research use, not a medical device", exact=True)).to_be_visible()
+        expect(tab.get_by_text("Research use, not for diagnosis", exact=True)).to_be_visible()
     assert {host for host in hosts if host != "inline"} == {f"127.0.0.1:{page.port}"}
     assert faults == []
 

@@ -37,7 +37,8 @@ def test_level_then_arrival(store: Store) -> None:
     mark_read(store, "b", actor="reader")
     assert uids(store) == ["e", "c", "a", "d", "f"]
     assert position(store, "b") is None
-    assert counts(store) == WorklistCounts(stat=1, high=1, routine=3, low=0, not_scored=1, waiting=3)
+    expected = WorklistCounts(stat=1, high=1, routine=3, low=0, not_scored=1, waiting=3, ranked=1, modalities={"DX": 5})
+    assert counts(store) == expected
 
 
 def test_what_waits_is_screened_most_urgent_first(store: Store) -> None:

@@ -1,22 +1,38 @@
 """What the pages say, run by Streamlit's own test harness; what needs a browser is in tests/browser."""
 
+import re
+import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
+from data_schemas.bundle import Accepts
+from data_schemas.reading import Verdict
 from tests.models import tiny
 from tests.ui.studies import arrive, screened
-from triage.settings import Settings, load_settings
+from triage.models.bundle import read_manifest
+from triage.settings import SHIPPED_BUNDLES, Settings, load_settings
 from triage.store import Store
-from triage.store.reading import mark_read
-from triage.store.studies import note_view
+from triage.store.reading import judge, mark_read, mark_unread, withdraw
+from triage.store.studies import note_view, study_record
+from triage.store.tables import trail
 from triage.store.trail import entries
-from triage.ui.views.audit import KINDS, sentence
-from triage.ui.views.models import datasheet
+from triage.ui import datasheet, evidence
+from triage.ui.evidence import Evaluated
+from triage.ui.views.models import parts_of
+from triage.web.trail import KINDS, sentence
+from triage.web.words import say_in
 
+SAY = say_in("en")
 MAIN = Path(__file__).parents[2] / "triage" / "ui" / "main.py"
 
 
@@ -52,7 +68,31 @@ def test_the_frame_runs_and_says_what_it_is(settings: Settings) -> None:
     app.secrets["triage"] = settings.model_dump(mode="json")
     app.run()
     assert not app.exception
-    assert "Research use, not a medical device" in words(app)
+    assert "Research use, not for diagnosis" in words(app)
+
+
+def test_a_database_that_does_not_answer_is_told_and_tried_again(settings: Settings, monkeypatch) -> None:
+    def silent() -> None:
+        raise OperationalError("", {}, Exception("locked"))
+
+    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    app.secrets["triage"] = settings.model_dump(mode="json")
+    monkeypatch.setattr("triage.ui.views.worklist.page", silent)
+    app.run()
+    assert not app.exception
+    assert "The database does not answer" in words(app)
+
+
+def test_a_fault_of_ours_is_told_without_its_trace(settings: Settings, monkeypatch) -> None:
+    def faulty() -> None:
+        raise ZeroDivisionError("DOE^JANE")
+
+    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    app.secrets["triage"] = settings.model_dump(mode="json")
+    monkeypatch.setattr("triage.ui.views.worklist.page", faulty)
+    app.run()
+    assert "This page has a fault" in words(app)
+    assert "DOE" not in words(app)
 
 
 def test_the_pages_do_without_the_heavy_libraries() -> None:
@@ -84,41 +124,199 @@ def test_without_bundles_the_models_page_says_what_to_do(settings: Settings, tmp
     assert "TRIAGE_BUNDLES" in words(app)
 
 
-def test_a_datasheet_shows_evidence_and_what_may_not_lift() -> None:
-    sheet = datasheet(tiny.manifest().model_copy(update={"title": "<b>Title</b>"}))
-    assert "&lt;b&gt;Title" in sheet
-    assert "0.75 to 0.90" in sheet
-    assert "experimental, does not affect order" in sheet
-    assert "Not for" in sheet
+def test_a_datasheet_says_what_it_is_for_and_what_may_not_lift() -> None:
+    bundle = Evaluated(tiny.manifest().model_copy(update={"purpose": "<b>Tests</b>"}), {}, SAY)
+    told = datasheet.summary(bundle) + evidence.evidence(bundle).figures
+    for words_told in (
+        "&lt;b&gt;Tests",
+        "Not for",
+        "Effusion to HIGH",
+        "Nodule (lower bound 0.60)",
+        "0.75 to 0.90",
+        "experimental, does not affect order",
+        "its evaluation.json is missing",
+    ):
+        assert words_told in told
+
+
+def test_gates_are_told_with_the_bundles_own_limits() -> None:
+    accepts = Accepts(modalities=("DX",), views=("PA",), min_age_years=18, min_side_px=256, max_aspect=1.8)
+    manifest = tiny.manifest().model_copy(update={"accepts": accepts})
+    told = datasheet.gates(Evaluated(manifest, {}, SAY))
+    for limit in ("PA; one that is not stated is marked", "18 to 150 years", "at least 256 px", "distance above 3.00"):
+        assert limit in told
+
+
+def test_a_file_that_is_not_the_manifests_is_told(settings: Settings, store: Store, tmp_path: Path) -> None:
+    installed = settings.model_copy(update={"bundles": copied(tmp_path)})
+    assert "the SHA-256 of weights" in words(ran(installed, "models"))
+    weights = installed.bundles / "cxr" / "models" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    told = words(ran(installed, "models"))
+    assert "Fault: Bundle cxr: models/weights.safetensors is not the file of the manifest" in told
+    assert "No study has been scored with these very weights here yet" in told
+
+
+def test_the_shipped_bundle_is_shown_with_every_plot_its_file_allows() -> None:
+    folder = SHIPPED_BUNDLES / "cxr"
+    manifest = read_manifest(folder)
+    bundle = Evaluated(manifest, evidence.read_figures(folder, manifest), SAY)
+    shown = parts_of(bundle, "")
+    drawn = {part.title: len(part.plots) for part in shown if part.plots}
+    assert drawn["Evidence: AUROC on patients the network did not see"] == 1
+    assert drawn["AUROC by group"] == 3
+    for part in shown:
+        for _, svg in part.plots:
+            picture = ElementTree.fromstring(svg)
+            assert picture.get("role") == "img"
+            assert picture.find("{http://www.w3.org/2000/svg}desc") is not None
+    evaluated = [part for part in shown if part.title.startswith(("AUROC by group", "Sensitivity"))]
+    assert all("lung opacity" in part.figures for part in evaluated)
+
+
+def test_figures_of_other_weights_are_not_shown(tmp_path: Path) -> None:
+    folder = copied(tmp_path) / "cxr"
+    manifest = read_manifest(folder)
+    other = manifest.model_copy(update={"network": manifest.network.model_copy(update={"weights_sha256": "0" * 64})})
+    assert evidence.read_figures(folder, manifest)
+    assert evidence.read_figures(folder, other) == {}
+    (folder / "evaluation.json").write_text("{")
+    assert evidence.read_figures(folder, manifest) == {}
+
+
+def copied(tmp_path: Path) -> Path:
+    """The shipped bundles where a test may change them."""
+    shutil.copytree(SHIPPED_BUNDLES, tmp_path / "bundles")
+    return tmp_path / "bundles"
+
+
+def told_studies(settings: Settings, store: Store) -> list[str]:
+    """Two studies with everything that people do, and their UIDs."""
+    uids = []
+    for number, opacity in enumerate((0.83, 0.1)):
+        study = arrive(
+            store, settings.spool, PatientName="SECRET^NAME", PatientID=f"47{number}", StudyDescription="Chest"
+        )
+        screened(store, study, opacity=opacity)
+        uids.append(study.study_instance_uid)
+    fields = {"method": "gradcam", "finding": "opacity", "sop_instance_uid": "1.2"}
+    note_view(store, "map shown", uids[0], actor="reader", **fields)
+    screening = study_record(store, uids[0]).screening_number
+    assert screening is not None
+    number = judge(store, uids[0], Verdict.OVER_CALLED, actor="reader", screening=screening, comment="SECRET")
+    assert number is not None
+    withdraw(store, uids[0], number, actor="reader")
+    judge(store, uids[0], Verdict.AGREE, actor="reader", screening=screening)
+    mark_read(store, uids[0], actor="reader")
+    mark_unread(store, uids[0], actor="reader")
+    return uids
 
 
 def test_the_audit_page_tells_the_trail_in_words_and_verifies_it(settings: Settings, store: Store) -> None:
-    study = arrive(store, settings.spool, PatientName="SECRET^NAME")
-    screened(store, study, opacity=0.83)
-    fields = {"method": "gradcam", "finding": "opacity", "sop_instance_uid": "1.2"}
-    note_view(store, "map shown", study.study_instance_uid, actor="reader", **fields)
-    mark_read(store, study.study_instance_uid, actor="reader")
+    told_studies(settings, store)
     app = ran(settings, "audit")
     told = words(app)
     for sentence_told in (
         "Reader marked the study read",
+        "Reader put the study back on the list",
         "Reader was shown the map of opacity (Grad-CAM)",
+        "Reader judged the result: over-called, with a comment",
+        "Reader took the verdict back: over-called",
+        "Reader judged the result: agree",
         "Screened: ranked, HIGH, AI: lung opacity 0.83 (acts from 0.41)",
         "An image arrived (test)",
+        "470 Chest",
+        "10 entries",
     ):
         assert sentence_told in told
     assert "SECRET" not in told
-    app.button[0].click().run()
-    assert "the trail is intact: 4 entries" in words(app)
-    app.selectbox[0].select("marked read").run()
-    assert "An image arrived" not in words(app)
-    app.text_input[0].set_value("1.2.3").run()
-    assert "No entry fits" in words(app)
+    button(app, "Verify the trail").click().run()
+    assert "Intact: 10 entries" in words(app)
+
+
+def test_a_trail_that_was_changed_is_told_as_broken(settings: Settings, store: Store) -> None:
+    told_studies(settings, store)
+    with store.engine.begin() as connection:
+        connection.execute(update(trail).where(trail.c.sequence == 3).values(actor="nobody"))
+    app = ran(settings, "audit")
+    button(app, "Verify the trail").click().run()
+    assert "Broken: entry 3 of 10" in words(app)
+
+
+def test_filters_are_in_the_address_and_never_a_patients_id(settings: Settings, store: Store) -> None:
+    first, second = told_studies(settings, store)
+    app = ran(settings, "audit")
+    app.text_input[0].set_value("471").run()
+    assert app.query_params["study"] in (second, [second])
+    assert "2 entries" in words(app)
+    app.text_input[0].set_value("nobody").run()
+    assert "No study here has that UID" in words(app)
+    button(app, "Clear filters").click().run()
+    assert "10 entries" in words(app)
+    app.selectbox[1].select("marked read").run()
+    app.selectbox[0].select("reader").run()
+    assert "471" not in app.query_params.values()
+    assert "1 entry" in words(app)
+    assert 'href="/api/trail.csv?actor=reader&amp;kind=marked+read"' in words(app)
+    shared = ran(settings, "audit", kind="screened", study=first)
+    assert "1 entry" in words(shared)
+    assert shared.text_input[0].value == first
+
+
+def test_times_of_the_address_are_those_of_the_sites_clocks(settings: Settings, store: Store) -> None:
+    told_studies(settings, store)
+    tokyo = settings.model_copy(update={"time_zone": "Asia/Tokyo"})
+    now = datetime.now(ZoneInfo("Asia/Tokyo"))
+    past, ahead = ((now + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M") for hours in (-1, 1))
+    assert "10 entries" in words(ran(tokyo, "audit", **{"from": past, "to": ahead}))
+    assert "No entry fits" in words(ran(tokyo, "audit", **{"from": ahead}))
+    assert "No entry fits" in words(ran(tokyo, "audit", to=past))
+    assert f"{now:%Y-%m-%d}" in words(ran(tokyo, "audit"))
+    assert "cannot be read" in words(ran(tokyo, "audit", **{"from": "yesterday"}))
+
+
+def test_a_long_trail_is_turned_page_by_page(settings: Settings, store: Store) -> None:
+    for _ in range(250):
+        note_view(store, "opened", "1.2", actor="reader")
+    app = ran(settings, "audit")
+    assert (numbers(app)[0], numbers(app)[-1], len(numbers(app))) == (250, 151, 100)
+    button(app, "Older").click().run()
+    button(app, "Older").click().run()
+    assert (numbers(app)[0], numbers(app)[-1]) == (50, 1)
+    assert button(app, "Older").disabled
+    button(app, "Newer").click().run()
+    assert (numbers(app)[0], numbers(app)[-1]) == (150, 51)
+    button(app, "Newest").click().run()
+    assert numbers(app)[0] == 250
+
+
+def test_the_maps_are_listed_with_what_readers_said(settings: Settings, store: Store) -> None:
+    first, _ = told_studies(settings, store)
+    told = words(ran(settings, "audit", show="maps"))
+    assert "6 maps" in told
+    assert told.count("Reader: agree") == 3
+    assert "not yet measured" in told
+    assert "drawn 1" in told
+    assert f"/study?uid={first}&amp;map=" in told
+    assert "2 maps" in words(ran(settings, "audit", show="maps", finding="mass"))
+    assert "3 maps" in words(ran(settings, "audit", show="maps", actor="reader"))
+    assert "No map fits" in words(ran(settings, "audit", show="maps", actor="somebody"))
 
 
 def test_every_kind_of_entry_has_a_sentence(store: Store) -> None:
     for kind in KINDS:
         note_view(store, kind, "1.2", actor="reader")
-    told = [sentence(entry) for entry in entries(store)]
+    told = [sentence(entry, SAY) for entry in entries(store)]
     assert len(told) == len(KINDS)
     assert not any(line.endswith(f": {kind}") for line in told for kind in KINDS)
+    note_view(store, "something new", "1.2", actor="reader")
+    assert sentence(entries(store)[0], SAY) == "Reader: something new"
+
+
+def numbers(app: AppTest) -> list[int]:
+    """The entries on the page, as they stand."""
+    return [int(found) for found in re.findall(r'<tr><td class="num">(\d+)</td>', words(app))]
+
+
+def button(app: AppTest, label: str) -> Button:
+    return next(one for one in app.button if one.label == label)

@@ -48,13 +48,22 @@ class Served:
 
 
 @contextmanager
-def served(home: Path, *, worker: bool = False, bundles: Path | None = None) -> Iterator[Served]:
+def served(
+    home: Path,
+    *,
+    worker: bool = False,
+    bundles: Path | None = None,
+    port: int | None = None,
+    database_url: str | None = None,
+) -> Iterator[Served]:
     """Started with that home, and ended as Ctrl-C would."""
-    port = free_port()
+    port = port or free_port()
     arguments = [sys.executable, "-c", PROGRAM, str(home), str(port), "worker" if worker else "alone"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     if bundles is not None:
         environment["TRIAGE_BUNDLES"] = str(bundles)
+    if database_url is not None:
+        environment["TRIAGE_DATABASE_URL"] = database_url
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=home.parent, env=environment
     ) as process:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 
-from data_schemas.bundle import BundleManifest
+from data_schemas.bundle import BundleManifest, Values
 from data_schemas.errors import BundleError
 from data_schemas.score import BundleIdentity
 from triage.models.cells import CELLS, STRIDE
@@ -108,6 +108,12 @@ def _faults(manifest: BundleManifest) -> list[str]:
         ),
         (prepare.std > 0, "prepare.std is not above 0"),
         (prepare.channels > 0, "prepare.channels is not above 0"),
+        (
+            (prepare.values is Values.MODALITY) == bool(prepare.windows)
+            and len(prepare.windows) in (0, prepare.channels)
+            and all(width > 0 for _, width in prepare.windows),
+            "modality values need one window with a width above 0 for each channel, display values none",
+        ),
         (
             0 <= prepare.low_percentile < prepare.high_percentile <= 100,
             "the percentiles are not in order in 0..100",

@@ -3,9 +3,9 @@
 Order of work, and why:
 1. to the upright of a frontal radiograph, where Patient Orientation states it;
 2. reduced by area on the stored values, as far as the input's grid: the full picture is touched once, as integers;
-3. display values (modality LUT, window, presentation LUT, polarity) of the small picture;
-4. percentiles of the small picture to 0 and 1, clipped;
-5. fitted, normalised, repeated over the channels.
+3. display values (modality LUT, window, presentation LUT, polarity) of the small picture, its percentiles to 0 and 1;
+   or modality values through the bundle's windows, each of which becomes a channel;
+4. fitted, normalised, repeated over the channels.
 
 Pixel (x, y) counts columns and rows; pixel centres are whole numbers, so the image covers -0.5 to side - 0.5.
 """
@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schemas.bundle import Fit, PrepareSpec
+from data_schemas.bundle import Fit, PrepareSpec, Values
 from data_schemas.explanation import Affine
-from triage.images.display import display
+from triage.images.display import display, modality_values, unit
 from triage.images.geometry import compose, upright
 from triage.images.pixels import StoredPixels
 
@@ -62,13 +62,21 @@ def prepare(pixels: StoredPixels, spec: PrepareSpec) -> Prepared:
     rows, columns = values.shape[:2]
     box = _box(rows, columns, spec)
     small = replace(pixels, values=reduce_by_area(values, box.height, box.width))
-    unit = _to_unit(display(small), spec.low_percentile, spec.high_percentile)
-    grid = np.full((spec.height, spec.width), -spec.mean / spec.std, dtype=np.float32)
-    inside = grid[box.top : box.top + box.height, box.left : box.left + box.width]
-    np.multiply(unit - np.float32(spec.mean), np.float32(1.0 / spec.std), out=inside)
-    tensor = np.repeat(grid[np.newaxis], spec.channels, axis=0)
+    planes = _planes(small, spec)
+    grid = np.full((len(planes), spec.height, spec.width), -spec.mean / spec.std, dtype=np.float32)
+    inside = grid[:, box.top : box.top + box.height, box.left : box.left + box.width]
+    np.multiply(planes - np.float32(spec.mean), np.float32(1.0 / spec.std), out=inside)
+    tensor = np.repeat(grid, spec.channels, axis=0) if spec.values is Values.DISPLAY else grid
     to_turned = _box_to_source(box, rows, columns)
     return Prepared(tensor, compose(pixels.to_image, compose(turn.to_image, to_turned)))
+
+
+def _planes(small: StoredPixels, spec: PrepareSpec) -> NDArray[np.float32]:
+    """(planes, height, width), 0 to 1: what a person sees, or modality values through each of the bundle's windows."""
+    if spec.values is Values.DISPLAY:
+        return _to_unit(display(small), spec.low_percentile, spec.high_percentile)[np.newaxis]
+    values = modality_values(small)
+    return np.stack([unit((values - np.float32(c)) / np.float32(w) + np.float32(0.5)) for c, w in spec.windows])
 
 
 def needed_px(spec: PrepareSpec) -> int:
@@ -137,5 +145,4 @@ def _to_unit(values: NDArray[np.float32], low_percentile: float, high_percentile
     low, high = (np.float32(v) for v in np.percentile(values, (low_percentile, high_percentile)))
     if not high > low:
         return np.zeros_like(values)
-    unit: NDArray[np.float32] = np.clip((values - low) * (np.float32(1.0) / (high - low)), 0.0, 1.0)
-    return unit
+    return unit((values - low) * (np.float32(1.0) / (high - low)))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from data_schemas.errors import SettingsError
 from triage.store.disk import make_folders
-from triage.store.tables import head
+from triage.store.tables import STAT, head, studies
 
 INSTANCES, MAPS = "instances", "maps"
 """Folders below the folder of files."""
@@ -112,6 +112,15 @@ def writing(store: Store) -> Iterator[Connection]:
 def bump(connection: Connection) -> None:
     """Tells pages that something they show has changed."""
     connection.execute(update(head).values(version=head.c.version + 1))
+
+
+def tell_stat(connection: Connection, study_uid: str) -> None:
+    """After `bump`: a study that has come to stand at STAT keeps the version that brought it there, for pages to tell.
+
+    The head's row is locked by then, so no version passes a page by.
+    """
+    fresh = (studies.c.study_uid == study_uid, STAT, studies.c.stat_version.is_(None))
+    connection.execute(update(studies).where(*fresh).values(stat_version=select(head.c.version).scalar_subquery()))
 
 
 def version(store: Store) -> int:

@@ -13,12 +13,15 @@ from data_schemas.study import InstanceHeader, StudyHeader
 from data_schemas.urgency import Level
 from data_schemas.worklist import IntakeOutcome, StudyStatus
 from triage.store import trail
-from triage.store.database import Store, bump, reading, writing
+from triage.store.database import Store, bump, reading, tell_stat, writing
 from triage.store.disk import settle
 from triage.store.files import instance_path
+from triage.store.search import search_text
 from triage.store.tables import instances, studies
 
 MAX_UID = 64
+MAX_MODALITY = 16
+"""Of a Code String (PS3.5 6.2); what is longer fits no index."""
 
 
 def receive(
@@ -56,6 +59,7 @@ def receive(
                 add_instance(connection, instance, StoredFile(sha256, place), size, now)
                 note(connection, "received", instance, actor, source=source, sha256=sha256, bytes=size)
                 bump(connection)
+                tell_stat(connection, study.study_instance_uid)
                 return IntakeOutcome.NEW
         if kept.sha256 != sha256:
             (store.files / place).unlink(missing_ok=True)
@@ -135,6 +139,8 @@ def add_to_study(
         connection.execute(insert(studies).values(values))
         return
     changes: dict[str, Any] = {"revision": row.revision + 1, "attempts": 0, "unread": True}
+    if not row.unread:
+        changes["stat_version"] = None
     if row.status != StudyStatus.RANKED:
         changes["status"] = StudyStatus.WAITING
     if ordered is not None and ordered.rank < row.ordered_rank:
@@ -151,7 +157,8 @@ def new_study(
     return {
         "study_uid": study.study_instance_uid,
         "header": study.model_dump(mode="json"),
-        "modality": instance.modality,
+        "modality": instance.modality[:MAX_MODALITY],
+        "search": search_text(study),
         "source": source,
         "ordered_rank": ordered.rank,
         "level_rank": ordered.rank,

@@ -16,7 +16,7 @@ from data_schemas.score import ScreeningStatus, StudyScreening
 from data_schemas.study import StudyToScreen
 from data_schemas.worklist import StudyStatus
 from triage.store import trail
-from triage.store.database import Store, bump, reading, writing
+from triage.store.database import Store, bump, reading, tell_stat, writing
 from triage.store.disk import write_whole
 from triage.store.files import map_path
 from triage.store.studies import LEVELS, request_of, study_row
@@ -77,6 +77,7 @@ def record_screening(
         if made_now:
             trail.append(connection, event_of(screening, actor))
         bump(connection)
+        tell_stat(connection, screening.study_instance_uid)
 
 
 def place_of(screening: StudyScreening, number: int, revision: int, row: Row[Any]) -> dict[str, object]:
@@ -85,8 +86,10 @@ def place_of(screening: StudyScreening, number: int, revision: int, row: Row[Any
     status = StudyStatus.RANKED if ranked else StudyStatus.NOT_SCORED
     urgency = screening.urgency
     stands = urgency.level.rank <= row.ordered_rank
+    rank = min(urgency.level.rank, row.ordered_rank)
     return {
-        "level_rank": min(urgency.level.rank, row.ordered_rank),
+        "level_rank": rank,
+        "stat_version": row.stat_version if rank == 0 else None,
         "reason": urgency.reason if stands else f"ordered {LEVELS[row.ordered_rank]}; {urgency.reason}",
         "status": status if row.unread else StudyStatus.READ,
         "findings": [finding.model_dump(mode="json") for finding in screening.findings],

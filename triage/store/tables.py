@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -46,17 +47,31 @@ studies = Table(
     Column("attempts", Integer, nullable=False),
     Column("screening_id", BIG),
     Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("search", Text, nullable=False, server_default=""),
+    Column("stat_version", BIG),
 )
 """One row a study; `level_rank`, `reason`, `status` and `findings` are those of its newest screening.
 
 `revision` counts arrivals, `screened_revision` is the one the newest result speaks of: while it is behind, the study
-waits to be screened. `attempts` counts the times a worker began since then.
+waits to be screened. `attempts` counts the times a worker began since then. `search` is what `triage.store.search`
+finds it by; `stat_version` is the head's version when it came to stand at STAT.
 """
 
 UNREAD = studies.c.unread.is_(True)
+READ = studies.c.unread.is_(False)
+STAT = UNREAD & (studies.c.level_rank == text("0"))
 WAITING = studies.c.revision > studies.c.screened_revision
-Index(None, *studies.c["level_rank", "sequence"], sqlite_where=UNREAD, postgresql_where=UNREAD)
 Index(None, *studies.c["ordered_rank", "sequence"], sqlite_where=WAITING, postgresql_where=WAITING)
+# Filters and counts are answered from indexes alone: a row with its header and findings is ten times as long.
+Index(None, *studies.c["level_rank", "status", "modality"], sqlite_where=UNREAD, postgresql_where=UNREAD)
+Index(
+    None,
+    *studies.c["level_rank", "sequence", "status", "modality", "search"],
+    sqlite_where=UNREAD,
+    postgresql_where=UNREAD,
+)
+Index(None, *studies.c["sequence", "level_rank", "modality", "search"], sqlite_where=READ, postgresql_where=READ)
+Index(None, studies.c.stat_version, sqlite_where=STAT, postgresql_where=STAT)
 
 instances = Table(
     "instances",
@@ -139,6 +154,10 @@ trail = Table(
     Column("hash", Text, nullable=False),
 )
 """`at` and `fields` are the very text that was hashed."""
+
+Index(None, trail.c.actor)
+Index(None, *trail.c["kind", "sequence"])
+Index(None, trail.c["at"])
 
 head = Table(
     "head",

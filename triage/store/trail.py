@@ -6,18 +6,19 @@ transaction as what it records, so that neither is there without the other.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
-from data_schemas.audit import TrailEntry, TrailEvent
+from data_schemas.audit import TrailEntry, TrailEvent, TrailQuery
 from triage.store.database import Store, reading
 from triage.store.tables import head, trail
 
 FIRST_HASH = "0" * 64
+TOLD_EVERY = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def append(connection: Connection, event: TrailEvent) -> None:
     last = connection.execute(select(head.c.trail_sequence, head.c.trail_hash).with_for_update()).one()
     row = {
         "sequence": last.trail_sequence + 1,
-        "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "at": moment(datetime.now(UTC)),
         "kind": storable(event.kind),
         "actor": storable(event.actor),
         "study_uid": storable(event.study_instance_uid),
@@ -72,16 +73,63 @@ def chained(previous_hash: str, row: dict[str, Any]) -> str:
 def entries(
     store: Store, *, study_uid: str | None = None, kind: str | None = None, limit: int = 200, before: int | None = None
 ) -> list[TrailEntry]:
-    """The newest entries first, filtered; `before` continues below a sequence."""
-    query = select(trail).order_by(trail.c.sequence.desc()).limit(limit)
-    if study_uid:
-        query = query.where(trail.c.study_uid == study_uid)
-    if kind:
-        query = query.where(trail.c.kind == kind)
+    """The newest entries first, of one study or one kind; `before` continues below a sequence."""
+    wanted = TrailQuery(kind=kind or "", studies=(study_uid,) if study_uid else ())
+    return found(store, wanted, limit=limit, before=before)
+
+
+def found(
+    store: Store, wanted: TrailQuery, *, limit: int, before: int | None = None, after: int | None = None
+) -> list[TrailEntry]:
+    """The newest of the wanted entries first; `before` continues below a sequence, `after` goes back above one."""
+    query = select(trail).where(*fits(wanted)).limit(limit)
     if before is not None:
         query = query.where(trail.c.sequence < before)
+    upwards = after is not None
+    if upwards:
+        query = query.where(trail.c.sequence > after)
     with reading(store) as connection:
-        return [entry(row) for row in connection.execute(query)]
+        rows = connection.execute(query.order_by(trail.c.sequence if upwards else trail.c.sequence.desc())).all()
+    return [entry(row) for row in (reversed(rows) if upwards else rows)]
+
+
+def counted(store: Store, wanted: TrailQuery) -> int:
+    """How many entries are wanted."""
+    query = select(func.count()).select_from(trail).where(*fits(wanted))
+    with reading(store) as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def actors(store: Store) -> list[str]:
+    """Everybody who is in the trail, by name; found by leaps through the index, however long the trail is."""
+    names: list[str] = []
+    with reading(store) as connection:
+        while name := connection.execute(
+            select(func.min(trail.c.actor)).where(trail.c.actor > (names[-1] if names else ""))
+        ).scalar_one():
+            names.append(name)
+    return names
+
+
+def fits(wanted: TrailQuery) -> list[ColumnElement[bool]]:
+    """The query as conditions. Times are compared as text: all are written in UTC with the same number of places."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.actor:
+        conditions.append(trail.c.actor == wanted.actor)
+    if wanted.kind:
+        conditions.append(trail.c.kind == wanted.kind)
+    if wanted.studies:
+        conditions.append(trail.c.study_uid.in_(wanted.studies))
+    if wanted.since is not None:
+        conditions.append(trail.c.at >= moment(wanted.since))
+    if wanted.until is not None:
+        conditions.append(trail.c.at < moment(wanted.until))
+    return conditions
+
+
+def moment(at: datetime) -> str:
+    """A time as the trail writes it."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def entry(row: Row[Any]) -> TrailEntry:
@@ -98,8 +146,8 @@ def entry(row: Row[Any]) -> TrailEntry:
     )
 
 
-def verify(store: Store) -> TrailVerdict:
-    """Follows the chain from its first entry to the head."""
+def verify(store: Store, told: Callable[[int, int], None] | None = None) -> TrailVerdict:
+    """Follows the chain from its first entry to the head; `told` hears now and then how many of how many are done."""
     with reading(store) as connection:
         end = connection.execute(select(head)).one()
         previous, expected = FIRST_HASH, 1
@@ -109,6 +157,8 @@ def verify(store: Store) -> TrailVerdict:
             if not sound or chained(previous, content) != row.hash:
                 return TrailVerdict(end.trail_sequence, expected)
             previous, expected = row.hash, expected + 1
+            if told is not None and row.sequence % TOLD_EVERY == 0:
+                told(row.sequence, end.trail_sequence)
     whole = end.trail_sequence == expected - 1 and end.trail_hash == previous
     return TrailVerdict(end.trail_sequence, None if whole else expected)
 

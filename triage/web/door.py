@@ -19,6 +19,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from triage.web.words import say_in
+
 TOKEN_PARAMETER = "token"
 POLICY = "; ".join(
     (
@@ -46,7 +48,8 @@ SECURITY_HEADERS = {
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Triage</title>
 <style>html{{color-scheme:dark light;font:16px/1.5 system-ui,sans-serif}}body{{margin:20vh auto;max-width:36rem;
-padding:0 1.5rem}}</style><p>{sentence}</p></html>"""
+padding:0 1.5rem}}small{{opacity:.8}}</style><main><p>{sentence}</p><p><small>{notice}</small></p></main></html>"""
+NOTICE = say_in("en")("frame.notice")
 WAY_IN = (
     "This page opens with the address that Triage wrote in the terminal when it started; "
     "it ends in ?token= and the content of the file named token in the home folder."
@@ -166,7 +169,7 @@ def matches(given: str, token: str) -> bool:
 
 def closed(status: int, sentence: str) -> Response:
     """A plain page with one sentence."""
-    return HTMLResponse(CLOSED.format(sentence=sentence), status, {"Cache-Control": "no-store"})
+    return HTMLResponse(CLOSED.format(sentence=sentence, notice=NOTICE), status, {"Cache-Control": "no-store"})
 
 
 def policy(inline_scripts: Sequence[str]) -> str:

@@ -4,30 +4,26 @@ Each handler is a plain function of the site and the request; the door stands be
 and numbers, never a patient's name or ID.
 """
 
-import csv
-import io
-import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from math import isfinite
-from typing import Any
 
 import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from data_schemas.errors import NotFound, TriageError
 from triage.explain.drawing import clear_png
 from triage.images.display import png
-from triage.store.database import answers
 from triage.store.studies import explanation_by_number, stored_instance
-from triage.store.trail import entries
 from triage.web import reader, shown
 from triage.web.answers import refusal, whole
 from triage.web.parts import part
 from triage.web.site import Site
+from triage.web.state import health, state
+from triage.web.trail import trail_csv
 from triage.web.upload import upload
 
 Handler = Callable[[Site, Request], Awaitable[Response]]
@@ -41,6 +37,7 @@ def routes(site: Site) -> list[Route]:
     """Every address of ours."""
     table: tuple[tuple[str, str, Handler], ...] = (
         ("GET", "/healthz", health),
+        ("GET", "/api/state", state),
         ("GET", "/api/worklist", worklist),
         ("GET", "/api/studies/{uid}", study),
         ("POST", "/api/studies/{uid}/open", reader.opened),
@@ -52,7 +49,7 @@ def routes(site: Site) -> list[Route]:
         ("POST", "/api/studies/{uid}/shown", reader.map_shown),
         ("GET", "/api/images/{sop_uid}", image),
         ("GET", "/api/maps/{number}", overlay),
-        ("GET", "/api/trail.csv", trail),
+        ("GET", "/api/trail.csv", trail_csv),
         ("POST", "/api/upload", upload),
         ("GET", "/parts/{version}/{path:path}", part),
     )
@@ -71,12 +68,6 @@ async def answered(handler: Handler, site: Site, request: Request) -> Response:
         return refusal(400, str(error))
     response.headers.setdefault("Cache-Control", "no-store")
     return response
-
-
-async def health(site: Site, request: Request) -> Response:
-    """200 while the database answers, else 503."""
-    well = await run_in_threadpool(answers, site.store)
-    return JSONResponse({"database": well}, 200 if well else 503)
 
 
 async def worklist(site: Site, request: Request) -> Response:
@@ -111,37 +102,6 @@ async def overlay(site: Site, request: Request) -> Response:
     _, explanation = await run_in_threadpool(explanation_by_number, site.store, int(number))
     content = await in_turn(site, partial(clear_png, explanation, MAP_SIDE_PX))
     return Response(content, media_type="image/png", headers=PIXEL_HEADERS)
-
-
-async def trail(site: Site, request: Request) -> Response:
-    """The whole trail as CSV, newest first."""
-    headers = {"Content-Disposition": 'attachment; filename="triage-trail.csv"'}
-    return StreamingResponse(trail_lines(site), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def trail_lines(site: Site) -> Iterator[str]:
-    """Lines of CSV, a thousand entries at a time."""
-    names = ("sequence", "at", "kind", "actor", "study_instance_uid", "fields", "previous_hash", "hash")
-    yield csv_line(names)
-    before = None
-    while page := entries(site.store, limit=1000, before=before):
-        for entry in page:
-            values = entry.model_dump(mode="json")
-            values["fields"] = json.dumps(values["fields"], sort_keys=True, ensure_ascii=False)
-            yield csv_line([safe_cell(str(values[name])) for name in names])
-        before = page[-1].sequence
-
-
-def csv_line(cells: Any) -> str:  # noqa: ANN401  # any row of texts
-    """One line as RFC 4180 has it."""
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)
-    return buffer.getvalue()
-
-
-def safe_cell(text: str) -> str:
-    """A spreadsheet would run a cell that begins like a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
 async def in_turn(site: Site, work: Callable[[], bytes]) -> bytes:

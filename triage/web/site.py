@@ -11,6 +11,7 @@ from triage.images.decode_pool import DecodePool
 from triage.settings import Settings
 from triage.store import Store
 from triage.web.door import read_token
+from triage.web.pulse import Pulse
 
 ACTOR = "reader"
 """Who acts through the page: whoever holds the token."""
@@ -26,6 +27,7 @@ class Site:
     store: Store
     pool: DecodePool
     token: str
+    pulse: Pulse = field(default_factory=Pulse)
     pixel_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PIXEL_THREADS))
 
 

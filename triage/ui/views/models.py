@@ -1,89 +1,76 @@
 """The bundles as datasheets: what each is for, on whom it was measured, where it must not be used."""
 
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
-from data_schemas.bundle import BundleManifest, FindingSpec
+from data_schemas.bundle import BundleManifest
 from data_schemas.errors import BundleError
 from triage.assembly import bundle_folders
 from triage.models.bundle import read_manifest
-from triage.ui.site import settings
+from triage.store.lookup import newest_result
+from triage.ui import datasheet, evidence
+from triage.ui.components import part
+from triage.ui.site import settings, store
+from triage.web.words import Say, say_in
 
 
 def page() -> None:
     """One datasheet after the other."""
-    folders = bundle_folders(settings())
+    here = settings()
+    say = say_in(here.language)
+    folders = bundle_folders(here)
     if not folders:
-        st.html(
-            '<div class="t-empty"><p>No model bundle is installed, so nothing is scored. '
-            "Set TRIAGE_BUNDLES to a folder of bundles and start Triage again.</p></div>"
-        )
+        st.html(f'<div class="t-empty"><p>{escape(say("models.none"))}</p></div>')
     for folder in folders:
         try:
-            st.html(datasheet(read_manifest(folder)))
-            card = folder / "CARD.md"
-            if card.exists():
-                with st.expander("The whole model card"):
-                    st.markdown(card.read_text(encoding="utf-8"))
+            sheet(folder, read_manifest(folder), say)
         except BundleError as error:
-            st.html(
-                f'<div class="t-sheet"><h2>{escape(folder.name)}</h2><p>Not in use: {escape(error.sentence)}</p></div>'
-            )
+            fault = escape(say("models.not_in_use", why=error.sentence))
+            st.html(f'<div class="t-sheet"><h2>{escape(folder.name)}</h2><p>{fault}</p></div>')
 
 
-def datasheet(manifest: BundleManifest) -> str:
-    """The whole sheet as HTML; every text is escaped."""
-    accepts = manifest.accepts
-    facts = (
-        ("For", manifest.purpose),
-        ("Not for", manifest.not_for),
-        ("Reads", f"{listed(accepts.modalities)}; {listed(accepts.body_parts)}; views {listed(accepts.views)}"),
-        ("Age", f"{accepts.min_age_years:g} to {accepts.max_age_years:g} years"),
-        ("Network", f"{manifest.network.name}, {manifest.prepare.width} x {manifest.prepare.height} px input"),
-        ("Stops unfamiliar images", f"keeps {manifest.ood.kept:.1%} of held-out images of its kind"),
-        ("Origin", manifest.origin),
-        ("Licence", manifest.licence),
-        ("Weights SHA-256", manifest.network.weights_sha256),
+def sheet(folder: Path, manifest: BundleManifest, say: Say) -> None:
+    """One bundle: the most useful picture first, the whole card last."""
+    bundle = evidence.Evaluated(manifest, evidence.read_figures(folder, manifest), say)
+    newest = newest_result(store(), manifest.network.weights_sha256)
+    verified = datasheet.verification(bundle, folder, newest, settings().zone)
+    st.html(
+        f'<article class="t-sheet t-part t-first"><h2>{escape(manifest.title)}</h2>'
+        f'<p class="t-dim">{escape(manifest.name)} {escape(manifest.version)}</p>{datasheet.summary(bundle)}</article>'
     )
-    terms = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)
-    head = "".join(
-        f"<th{' class=num' if number else ''}>{name}</th>"
-        for name, number in (
-            ("Finding", False), ("Proposes", False), ("Acts from", True), ("AUROC", True),
-            ("95 % interval", False), ("Positives", True), ("Negatives", True), ("How measured", False),
-        )
-    )  # fmt: skip
-    rows = "".join(finding_row(finding) for finding in manifest.findings)
-    return (
-        f'<section class="t-sheet"><h2>{escape(manifest.title)}</h2>'
-        f'<p class="t-dim">{escape(manifest.name)} {escape(manifest.version)}</p>'
-        f"<dl>{terms}</dl><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>"
+    for place, shown in enumerate(parts_of(bundle, verified)):
+        st.html(head(shown))
+        if shown.plots:
+            plots = [{"title": title, "svg": svg} for title, svg in shown.plots]
+            part("plots")(key=f"plots-{manifest.name}-{place}", data={"plots": plots})
+        if shown.figures:
+            st.html(f'<div class="t-sheet t-part">{shown.figures}</div>')
+    card = folder / "CARD.md"
+    if card.exists():
+        with st.expander(say("models.card")):
+            st.markdown(card.read_text(encoding="utf-8"))
+
+
+def parts_of(bundle: evidence.Evaluated, verified: str) -> list[evidence.Shown]:
+    """The sheet below its summary, in the order in which a reader asks."""
+    say = bundle.say
+    found = (
+        evidence.evidence(bundle),
+        evidence.Shown(say("models.verification"), figures=verified),
+        evidence.Shown(say("models.gates"), figures=datasheet.gates(bundle)),
+        evidence.stopped(bundle),
+        evidence.points(bundle),
+        *evidence.curves(bundle),
+        evidence.measures(bundle),
+        evidence.groups(bundle),
+        evidence.Shown(say("models.background"), figures=datasheet.background(bundle)),
     )
+    return [shown for shown in found if shown is not None]
 
 
-def finding_row(finding: FindingSpec) -> str:
-    """One finding with its evidence; the interval is drawn on a scale from 0.5 to 1."""
-    evidence = finding.evidence
-    proposes = str(finding.proposes) if finding.may_lift else "experimental, does not affect order"
-    left, right = share(evidence.low), share(evidence.high)
-    interval = (
-        f'<span class="t-interval" title="0.5 to 1"><i style="left:{left:.1f}%;width:{right - left:.1f}%"></i>'
-        f'<b style="left:{share(evidence.auroc):.1f}%"></b></span> {evidence.low:.2f} to {evidence.high:.2f}'
-    )
-    return (
-        f"<tr><td>{escape(finding.label)}</td><td>{escape(proposes)}</td>"
-        f'<td class="num" title="{escape(finding.operating_point_chosen)}">{finding.operating_point:.2f}</td>'
-        f'<td class="num">{evidence.auroc:.2f}</td><td>{interval}</td><td class="num">{evidence.positives:,}</td>'
-        f'<td class="num">{evidence.negatives:,}</td><td>{escape(evidence.method)}</td></tr>'
-    )
-
-
-def share(auroc: float) -> float:
-    """Place in percent on the scale from 0.5 to 1."""
-    return min(max((auroc - 0.5) / 0.5, 0.0), 1.0) * 100
-
-
-def listed(values: tuple[str, ...]) -> str:
-    """Words for a tuple in which nothing means anything."""
-    return ", ".join(values) if values else "any"
+def head(shown: evidence.Shown) -> str:
+    """The part's name and what it shows."""
+    words = f'<p class="t-dim">{escape(shown.description)}</p>' if shown.description else ""
+    return f'<div class="t-sheet t-part"><h3>{escape(shown.title)}</h3>{words}</div>'

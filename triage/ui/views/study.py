@@ -1,5 +1,7 @@
 """One study: header, image with map, evidence, what the reader does."""
 
+from html import escape
+
 import streamlit as st
 
 from data_schemas.errors import NotFound
@@ -7,7 +9,8 @@ from triage.store.studies import note_view, study_record
 from triage.store.worklist import position, worklist_page
 from triage.ui.components import part
 from triage.ui.navigation import go_to, pages
-from triage.ui.site import ACTOR, place, store
+from triage.ui.site import ACTOR, place, settings, store
+from triage.web.words import say_in
 
 NOTED = "opened_study"
 
@@ -51,6 +54,7 @@ def neighbours(uid: str) -> tuple[str | None, str | None]:
 
 def missing(uid: str) -> None:
     """What to do without a study."""
-    words = "There is no study with this UID." if uid else "No study is open."
-    st.html(f'<div class="t-empty"><p>{words} Choose one on the worklist.</p></div>')
-    st.page_link(pages()["worklist"], label="To the worklist")
+    say = say_in(settings().language)
+    words = say("frame.study_unknown") if uid else say("frame.study_none")
+    st.html(f'<div class="t-empty"><p>{escape(words)}</p></div>')
+    st.page_link(pages()["worklist"], label=say("frame.to_worklist"))

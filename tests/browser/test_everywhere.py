@@ -1,0 +1,157 @@
+"""What holds on every page: readable in both themes and at twice the size, and honest about what is wrong."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import new_database
+from tests.ui.studies import arrive, screened
+from tests.web.served import ROOT, Served, served
+from triage.assembly import open_site
+from triage.settings import load_settings
+from triage.store import Store
+from triage.store.workers import beat
+
+pytestmark = pytest.mark.browser
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+NAMES = ("worklist", "study", "upload", "models", "audit")
+SHOWN = {
+    "worklist": "tbody tr[data-uid]",
+    "study": ".root[data-image]",
+    "upload": 'text="Research use, not for diagnosis"',
+    "models": 'text="Verification"',
+    "audit": "table.t-wide tbody tr",
+}
+RULES = """() => axe.run(document, {
+  runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
+}).then((found) => found.violations
+  .filter((one) => ["serious", "critical"].includes(one.impact))
+  .map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).slice(0, 3).join(" | ")}`))"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("everywhere") / "home"
+
+
+@pytest.fixture(scope="module")
+def store(home: Path) -> Store:
+    return open_site(load_settings(home=home))
+
+
+@pytest.fixture(scope="module")
+def page(home: Path, store: Store) -> Iterator[Served]:
+    for number in range(4):
+        study = arrive(store, home.parent / "spool", PatientName=f"EVERY^{number}", PatientID=f"EVERY{number}")
+        if number:
+            screened(store, study, opacity=number / 4)
+    with served(home) as running:
+        yield running
+
+
+def address(page: Served, store: Store, name: str) -> str:
+    if name != "study":
+        return f"{page.url}/{name}"
+    with store.engine.connect() as connection:
+        uid = connection.exec_driver_sql("select study_uid from studies where screening_id is not null").scalar()
+    return f"{page.url}/study?uid={uid}"
+
+
+def show(tab: Page, page: Served, store: Store, name: str) -> None:
+    tab.goto(page.entry)
+    tab.goto(address(page, store, name))
+    expect(tab.locator(SHOWN[name]).first).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_page_breaks_a_rule_of_accessibility(
+    browser: Browser, page: Served, store: Store, name: str, scheme: str
+) -> None:
+    if not AXE.exists():
+        if os.environ.get("CI"):
+            pytest.fail("axe-core is missing; `make test` installs it")
+        pytest.skip("axe-core is not installed: npm ci")
+    # axe must be put into the page by the tester, which the page's own policy forbids everybody else.
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    tab = context.new_page()
+    show(tab, page, store, name)
+    tab.add_script_tag(path=AXE)
+    faults = tab.evaluate(RULES)
+    context.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_at_twice_the_size_nothing_is_cut_off(browser: Browser, page: Served, store: Store, name: str) -> None:
+    context = browser.new_context(viewport={"width": 720, "height": 450}, device_scale_factor=2)
+    tab = context.new_page()
+    show(tab, page, store, name)
+    wider = tab.evaluate("document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth")
+    notice = tab.get_by_text("Research use, not for diagnosis", exact=True).first
+    expect(notice).to_be_visible()
+    context.close()
+    assert wider <= 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_page_has_a_title_and_says_what_it_is_not_for(tab: Page, page: Served, store: Store, name: str) -> None:
+    show(tab, page, store, name)
+    expect(tab).to_have_title(f"{name.capitalize()} · Triage")
+    expect(tab.get_by_text("Research use, not for diagnosis", exact=True).first).to_be_visible()
+    assert tab.evaluate("document.documentElement.lang") == "en"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_the_token_a_page_shows_nothing(tab: Page, page: Served, store: Store, name: str) -> None:
+    answer = tab.goto(address(page, store, name))
+    assert answer is not None
+    assert answer.status == 401
+    assert "EVERY" not in tab.content()
+    expect(tab.get_by_text("opens with the address that Triage wrote")).to_be_visible()
+
+
+def test_a_worker_that_does_not_work_is_told_until_it_does(tab: Page, page: Served, store: Store) -> None:
+    show(tab, page, store, "models")
+    told = tab.locator('[data-fault="worker"] .text')
+    expect(told).to_contain_text("worker")
+    beat(store, "tests", "screen", time.time())
+    expect(told).to_have_count(0)
+
+
+@pytest.mark.postgres
+def test_a_locked_database_is_told_and_the_page_goes_on_by_itself(
+    tab: Page, postgres_server: str, tmp_path: Path
+) -> None:
+    database = new_database(postgres_server)
+    store = open_site(load_settings(home=tmp_path / "home", database_url=database))
+    beat(store, "tests", "screen", time.time())
+    with served(tmp_path / "home", database_url=database) as page:
+        show(tab, page, store, "models")
+        with psycopg.connect(database) as other:
+            other.execute("lock table workers, head, studies, trail in access exclusive mode")
+            expect(tab.locator('[data-fault="database"] .text')).to_be_visible()
+        expect(tab.locator('[data-fault="database"]')).to_have_count(0)
+        tab.get_by_role("link", name="Audit").click()
+        expect(tab.get_by_text("Nothing is in the trail yet").first).to_be_visible()
+    store.engine.dispose()
+
+
+def test_a_server_that_is_gone_is_told_and_the_page_returns_with_it(tab: Page, tmp_path: Path) -> None:
+    with served(tmp_path / "home") as page:
+        tab.goto(page.entry)
+        tab.goto(f"{page.url}/upload")
+        expect(tab.get_by_text("Research use, not for diagnosis", exact=True).first).to_be_visible()
+        page.process.terminate()
+        page.process.wait(30)
+        expect(tab.locator('[data-fault="gone"] .text')).to_be_visible()
+    with served(tmp_path / "home", port=page.port):
+        expect(tab.locator('[data-fault="gone"]')).to_have_count(0)
+        tab.get_by_role("link", name="Models").click()
+        expect(tab.locator(SHOWN["models"])).to_be_visible()
