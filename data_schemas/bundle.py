@@ -6,7 +6,7 @@ from pydantic import Field
 
 from data_schemas.base import Value
 from data_schemas.urgency import Level
-from data_schemas.volume import StackFault
+from data_schemas.volume import Orientation, StackFault
 
 EVIDENCE_FLOOR = 0.70
 """A finding may lift urgency only when the lower 95 % bound of its patient-held-out AUROC is at least this."""
@@ -26,14 +26,16 @@ class NetworkSpec(Value):
 class VolumeSpec(Value):
     """What a bundle wants of a series of slices, which it then scores slice by slice."""
 
-    plane: str = "AXIAL"
-    """AXIAL, CORONAL or SAGITTAL, within 45 degrees; empty takes any."""
-    min_slices: int = 8
+    orientations: tuple[Orientation, ...] = (Orientation.AXIAL,)
+    """Empty takes any."""
+    min_slices: int = Field(8, ge=1)
     max_slices: int = 2000
     min_thickness_mm: float = 0.0
     max_thickness_mm: float = 100.0
     wanted_thickness_mm: float = 5.0
     """Of several series that fit, the one nearest to it is taken."""
+    max_noise: float | None = None
+    """Largest noise inside the body, in modality values: a sharp kernel, made for bone, has several times as much."""
     tolerates: tuple[StackFault, ...] = ()
     """Irregularities that are marked and scored all the same; others stop the series."""
     pooled: int = Field(3, ge=1)

@@ -5,6 +5,7 @@ from enum import StrEnum
 from data_schemas.base import Value
 from data_schemas.gate import GateResult
 from data_schemas.urgency import Level, Urgency
+from data_schemas.volume import VolumeFacts
 
 
 class ScreeningStatus(StrEnum):
@@ -53,7 +54,7 @@ class VolumeSlice(Value):
     frame: int = 0
     position_mm: float
     probabilities: tuple[float, ...]
-    """Of each finding on this slice alone, in the order of the volume's scores' names; empty when it was not scored."""
+    """Of each finding on this slice alone, calibrated as the series is; in the order of the volume's `findings`."""
 
 
 class VolumeScreening(Value):
@@ -66,8 +67,8 @@ class VolumeScreening(Value):
     findings: tuple[str, ...] = ()
     """Names in the order of each slice's probabilities."""
     slices: tuple[VolumeSlice, ...] = ()
-    facts: dict[str, str] = {}
-    """What the volume is, in words: slices, spacing, thickness, tilt."""
+    facts: VolumeFacts | None = None
+    """None where no image of the series is a slice."""
     not_taken: str = ""
     """Why another series of the study was scored instead; empty for the one that was taken."""
 

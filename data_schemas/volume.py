@@ -22,6 +22,14 @@ class SlicePlane(Value):
     thickness_mm: float | None = None
 
 
+class Orientation(StrEnum):
+    """How slices lie in the patient, within 45 degrees."""
+
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+
 class StackFault(StrEnum):
     """What can be wrong with a series as a volume; the names of its gates."""
 
@@ -49,3 +57,22 @@ class LeftOut(Value):
     sop_instance_uid: str
     frame: int
     why: str
+
+
+class VolumeFacts(Value):
+    """What a series is as a volume."""
+
+    slices: int
+    rows: int
+    columns: int
+    orientation: Orientation
+    pixel_spacing_mm: tuple[float, float]
+    """Between rows, then between columns."""
+    gaps_mm: tuple[float, float]
+    """Smallest and largest distance between neighbouring slices; both 0 for a single one."""
+    thickness_mm: float
+    """Stated, else the usual distance between slices."""
+    tilt_deg: float
+    affine: tuple[tuple[float, float, float, float], ...]
+    """4 x 4: column, row and slice index to millimetres in LPS."""
+    left_out: tuple[LeftOut, ...] = ()

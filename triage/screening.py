@@ -14,11 +14,19 @@ import numpy as np
 from data_schemas.errors import NotFound, UnreadablePixels
 from data_schemas.explanation import Explanation
 from data_schemas.gate import GateResult
-from data_schemas.score import BundleIdentity, FindingScore, ImageScreening, ScreeningStatus, StudyScreening
+from data_schemas.score import (
+    BundleIdentity,
+    FindingScore,
+    ImageScreening,
+    ScreeningStatus,
+    StudyScreening,
+    VolumeScreening,
+)
 from data_schemas.study import InstanceHeader, StoredInstance, StudyHeader, StudyToScreen
 from triage import __version__
 from triage.explain.gradcam import activation_maps
 from triage.gates.distribution import distribution_gate
+from triage.gates.modality import modality_gate
 from triage.gates.order import first_stop, header_gates
 from triage.gates.pixel_statistics import pixel_statistics_gate
 from triage.gates.verdicts import stopped
@@ -26,6 +34,7 @@ from triage.images.decode_pool import DecodePool
 from triage.models.bundle import Bundle
 from triage.models.calibration import finding_scores
 from triage.models.prepare import Prepared, needed_px, prepare
+from triage.series_screening import all_series, gradcams, score_slices, screen_series, series_saliency
 from triage.urgency.levels import decide, most_urgent, not_scored
 
 
@@ -61,27 +70,57 @@ class Candidate:
 def screen(
     request: StudyToScreen, bundles: Sequence[Bundle], pool: DecodePool
 ) -> tuple[StudyScreening, tuple[Explanation, ...]]:
-    """One pass over a study: every image is gated, those that pass are scored and explained, the study gets its level.
+    """One pass over a study: every image and series is gated, those that pass are scored and explained, the study gets
+    its level.
 
     Equal files and bundles give an equal result, `seconds` aside. Unreadable pixels stop their own image only. The maps
-    are those the scoring pass itself gives, one for each finding and scored image.
+    are those the scoring pass itself gives, one for each finding and scored image or series.
     """
     clock = Stopwatch()
+    volumes, explanations = screen_volumes(request, bundles, pool)
+    if volumes:
+        clock.lap("volumes")
     images: dict[str, ImageScreening] = {}
     candidates: list[Candidate] = []
-    for instance in request.instances:
+    single = images_alone(request, bundles)
+    for instance in single:
         admitted = admit(request.study, instance, bundles, pool, clock)
         if isinstance(admitted, Candidate):
             candidates.append(admitted)
         else:
             images[instance.header.sop_instance_uid] = admitted
-    explanations: list[Explanation] = []
     for candidate in candidates:
         image, maps = score(candidate, clock)
         images[image.sop_instance_uid] = image
         explanations += maps
-    ordered = tuple(images[instance.header.sop_instance_uid] for instance in request.instances)
-    return conclude(request, ordered, clock), tuple(explanations)
+    ordered = tuple(images[instance.header.sop_instance_uid] for instance in single)
+    return conclude(request, ordered, volumes, clock), tuple(explanations)
+
+
+def screen_volumes(
+    request: StudyToScreen, bundles: Sequence[Bundle], pool: DecodePool
+) -> tuple[tuple[VolumeScreening, ...], list[Explanation]]:
+    """Each bundle that reads series is given those of the kind it reads."""
+    volumes: list[VolumeScreening] = []
+    explanations: list[Explanation] = []
+    for bundle in bundles:
+        mine = [one for one in request.instances if reader_of_series(one.header, bundles) is bundle]
+        if mine:
+            found, maps = screen_series(request.study, mine, bundle, pool)
+            volumes += found
+            explanations += maps
+    return tuple(volumes), explanations
+
+
+def reader_of_series(header: InstanceHeader, bundles: Sequence[Bundle]) -> Bundle | None:
+    """The bundle that reads series of this modality, the first of several."""
+    readers = (bundle for bundle in bundles if bundle.manifest.accepts.volume is not None)
+    return next((one for one in readers if not first_stop([modality_gate(header, one.manifest.accepts)])), None)
+
+
+def images_alone(request: StudyToScreen, bundles: Sequence[Bundle]) -> list[StoredInstance]:
+    """Images that no bundle reads as slices of a series."""
+    return [one for one in request.instances if reader_of_series(one.header, bundles) is None]
 
 
 def admit(
@@ -131,12 +170,9 @@ def score(candidate: Candidate, clock: Stopwatch) -> tuple[ImageScreening, tuple
 
 
 def choose(header: InstanceHeader, bundles: Sequence[Bundle]) -> Bundle | None:
-    """The bundle that reads this kind of image: the one whose header gates stop least, the first of equals."""
-    readers = [b for b in bundles if first_stop(header_gates(NOBODY, header, b.manifest.accepts)[:1]) is None]
-    return readers[0] if readers else None
-
-
-NOBODY = StudyHeader(study_instance_uid="")
+    """The bundle that reads single images of this modality, the first of several."""
+    readers = (b for b in bundles if b.manifest.accepts.volume is None)
+    return next((b for b in readers if not first_stop([modality_gate(header, b.manifest.accepts)])), None)
 
 
 def no_bundle_sentence(header: InstanceHeader) -> str:
@@ -144,21 +180,28 @@ def no_bundle_sentence(header: InstanceHeader) -> str:
     return f"no installed model reads {header.modality or 'images without a modality'}"
 
 
-def conclude(request: StudyToScreen, images: tuple[ImageScreening, ...], clock: Stopwatch) -> StudyScreening:
-    """The study's findings, level and reason from those of its images."""
-    findings = most_urgent(highest(images))
-    scored = next((image.bundle for image in images if image.scores), None)
+def conclude(
+    request: StudyToScreen,
+    images: tuple[ImageScreening, ...],
+    volumes: tuple[VolumeScreening, ...],
+    clock: Stopwatch,
+) -> StudyScreening:
+    """The study's findings, level and reason from those of its images and series."""
+    judged: tuple[Judged, ...] = (*volumes, *images)
+    findings = most_urgent(highest(judged))
+    scored = next((one.bundle for one in judged if one.scores), None)
     if scored is not None:
         status, urgency = ScreeningStatus.RANKED, decide(request.ordered_priority, findings)
     else:
-        status, urgency = ScreeningStatus.NOT_SCORED, not_scored(request.ordered_priority, why_not(images))
+        status, urgency = ScreeningStatus.NOT_SCORED, not_scored(request.ordered_priority, why_not(judged))
     return StudyScreening(
         study_instance_uid=request.study.study_instance_uid,
         status=status,
         urgency=urgency,
         images=images,
+        volumes=volumes,
         findings=findings,
-        bundle=scored or first_bundle(images),
+        bundle=scored or first_bundle(judged),
         images_sha256=images_sha256(request),
         software_version=__version__,
         seconds=clock.total(),
@@ -180,27 +223,30 @@ def gave_up(request: StudyToScreen, why: str) -> StudyScreening:
     )
 
 
-def highest(images: Sequence[ImageScreening]) -> tuple[FindingScore, ...]:
-    """Per finding the score of the image where it is most probable."""
+Judged = ImageScreening | VolumeScreening
+
+
+def highest(judged: Sequence[Judged]) -> tuple[FindingScore, ...]:
+    """Per finding the score of the image or series where it is most probable."""
     best: dict[str, FindingScore] = {}
-    for score in (score for image in images for score in image.scores):
+    for score in (score for one in judged for score in one.scores):
         if score.finding not in best or score.probability > best[score.finding].probability:
             best[score.finding] = score
     return tuple(best.values())
 
 
-def why_not(images: Sequence[ImageScreening]) -> str:
-    """The reason a reader sees: the first image's first failing gate, and how many more images failed."""
-    if not images:
+def why_not(judged: Sequence[Judged]) -> str:
+    """The reason a reader sees: the first failing gate of the first image or series, and how many more reasons."""
+    if not judged:
         return "the study has no images"
-    reasons = [gate.sentence for image in images if (gate := first_stop(image.gates)) is not None]
+    reasons = [gate.sentence for one in judged if (gate := first_stop(one.gates)) is not None]
     distinct = list(dict.fromkeys(reasons))
     return distinct[0] if len(distinct) == 1 else f"{distinct[0]}; {len(distinct) - 1} more reasons"
 
 
-def first_bundle(images: Sequence[ImageScreening]) -> BundleIdentity | None:
+def first_bundle(judged: Sequence[Judged]) -> BundleIdentity | None:
     """The bundle that judged the study, where any did."""
-    return next((image.bundle for image in images if image.bundle is not None), None)
+    return next((one.bundle for one in judged if one.bundle is not None), None)
 
 
 def images_sha256(request: StudyToScreen) -> str:
@@ -217,15 +263,17 @@ def explain(
     finding: str,
     method: str,
 ) -> tuple[Explanation, ...]:
-    """Maps of one finding for each scored image, made from the same prepared tensor and weights as the score.
+    """Maps of one finding for each scored image and series, made from the same prepared tensors and weights as the
+    score.
 
     `method`: gradcam or saliency. Raises NotFound when the study was not scored, the finding is not one of the
     bundle's, or the method is unknown.
     """
     scored = {image.sop_instance_uid: image for image in screening.images if image.scores}
-    if not scored:
+    volumes = [volume for volume in screening.volumes if volume.scores]
+    if not scored and not volumes:
         raise NotFound(f"there is no map: {screening.urgency.reason}")
-    maps = []
+    maps = [series_map(request, volume, bundles, pool, finding, method) for volume in volumes]
     for instance in request.instances:
         image = scored.get(instance.header.sop_instance_uid)
         if image is None or image.bundle is None:
@@ -238,11 +286,42 @@ def explain(
     return tuple(maps)
 
 
-def one_map(header: InstanceHeader, bundle: Bundle, prepared: Prepared, finding: str, method: str) -> Explanation:
-    """The map of one finding on one prepared image."""
+def series_map(
+    request: StudyToScreen,
+    volume: VolumeScreening,
+    bundles: Sequence[Bundle],
+    pool: DecodePool,
+    finding: str,
+    method: str,
+) -> Explanation:
+    """The map of one finding on every slice of a scored series."""
+    assert volume.bundle is not None  # it was scored
+    bundle = same_bundle(volume.bundle, bundles)
+    require_finding(bundle, finding)
+    mine = [one for one in request.instances if one.header.series_instance_uid == volume.series_instance_uid]
+    [series] = all_series(request.study, mine, bundle)
+    if method == "gradcam":
+        return next(one for one in gradcams(series, score_slices(series, pool)) if one.header.finding == finding)
+    if method == "saliency":
+        return series_saliency(series, pool, finding)
+    raise unknown_method(method)
+
+
+def require_finding(bundle: Bundle, finding: str) -> None:
+    """Raises NotFound where the bundle has no such finding."""
     names = [spec.name for spec in bundle.manifest.findings]
     if finding not in names:
         raise NotFound(f"finding {finding!r} is not one of the model's: {', '.join(names)}")
+
+
+def unknown_method(method: str) -> NotFound:
+    """To be raised for any method but the two there are."""
+    return NotFound(f"method {method!r} is unknown; there are gradcam and saliency")
+
+
+def one_map(header: InstanceHeader, bundle: Bundle, prepared: Prepared, finding: str, method: str) -> Explanation:
+    """The map of one finding on one prepared image."""
+    require_finding(bundle, finding)
     if method == "gradcam":
         maps = activation_maps(header, bundle, prepared, bundle.score(prepared.tensor[np.newaxis]).maps[0])
         return next(m for m in maps if m.header.finding == finding)
@@ -251,7 +330,7 @@ def one_map(header: InstanceHeader, bundle: Bundle, prepared: Prepared, finding:
         from triage.explain.saliency import saliency
 
         return saliency(header, bundle, prepared, finding)
-    raise NotFound(f"method {method!r} is unknown; there are gradcam and saliency")
+    raise unknown_method(method)
 
 
 def same_bundle(identity: BundleIdentity, bundles: Sequence[Bundle]) -> Bundle:

@@ -149,7 +149,7 @@ def test_a_series_of_nothing_but_reformats_is_a_stack() -> None:
 
 def test_a_series_without_places_says_so() -> None:
     assert faults([one.model_copy(update={"planes": ()}) for one in series()]) == {
-        StackFault.POSITION: "no image of the series states where it lies"
+        StackFault.POSITION: "no image of the series states where it lies; they are taken in the order of their frames"
     }
 
 

@@ -67,16 +67,27 @@ class Turn:
         return (y, x) if self.transpose else (x, y)
 
 
+OPPOSITE = {"L": "R", "R": "L", "P": "A", "A": "P", "F": "H", "H": "F"}
+
+
+def turn_to(along: tuple[str, str], wanted: tuple[str, str], rows: int, columns: int) -> Turn:
+    """The turn after which rows lead to `wanted[0]` and columns to `wanted[1]`.
+
+    `along`: where rows, then columns lead now, each one letter of L, R, P, A, F, H (PS3.3 C.7.6.1.1.1). Where they do
+    not lie along the wanted axes, nothing is turned.
+    """
+    axes = [{letter, OPPOSITE[letter]} for letter in wanted]
+    for transpose, (across, down) in ((False, along), (True, along[::-1])):
+        if across in axes[0] and down in axes[1]:
+            return Turn(transpose, down != wanted[1], across != wanted[0], rows, columns)
+    return Turn(False, False, False, rows, columns)
+
+
 def upright(header: InstanceHeader, rows: int, columns: int) -> Turn:
     """The turn that shows a frontal radiograph as it is read: patient's left to the right, feet down.
 
-    Patient Orientation (0020,0020) gives the direction of rows, then of columns (PS3.3 C.7.6.1.1.1); only L, R, H and F
-    alone are believed. Where it is absent or says anything else, the image stays as it is. `rows`, `columns`: size of
-    the grid to turn, which may be a reduced one.
+    Patient Orientation (0020,0020) gives the direction of rows, then of columns; only L, R, H and F alone are believed.
+    Where it is absent or says anything else, the image stays as it is. `rows`, `columns`: size of the grid to turn,
+    which may be a reduced one.
     """
-    along_rows, along_columns = header.patient_orientation or ("L", "F")
-    if {along_rows, along_columns} <= set("LR") | set("HF") and (along_rows in "LR") != (along_columns in "LR"):
-        transpose = along_rows in "HF"
-        across, down = (along_columns, along_rows) if transpose else (along_rows, along_columns)
-        return Turn(transpose, down == "H", across == "R", rows, columns)
-    return Turn(False, False, False, rows, columns)
+    return turn_to(header.patient_orientation or ("L", "F"), ("L", "F"), rows, columns)

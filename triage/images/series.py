@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_schemas.study import InstanceHeader
-from data_schemas.volume import Irregularity, LeftOut, SlicePlane, StackFault
+from data_schemas.volume import Irregularity, LeftOut, Orientation, Point, SlicePlane, StackFault, VolumeFacts
+from triage.images.geometry import Turn, turn_to
 
 SAME_DIRECTION = 1e-3
 """Largest difference between direction cosines of one orientation: about 0.06 degrees."""
@@ -85,8 +86,7 @@ def stack_series(headers: Sequence[InstanceHeader]) -> Stack:
         else:
             placed.append(Slice(header, frame, plane))
     if not placed:
-        nowhere = Irregularity(fault=StackFault.POSITION, sentence="no image of the series states where it lies")
-        return Stack((), (), 0.0, (nowhere,), tuple(left_out))
+        return by_frame(frames, left_out)
     along = normal(placed[0].plane)
 
     def place(one: Slice) -> float:
@@ -100,24 +100,92 @@ def stack_series(headers: Sequence[InstanceHeader]) -> Stack:
     return Stack(tuple(ordered), positions, tilt(ordered), tuple(found), tuple(left_out))
 
 
+def by_frame(frames: Sequence[tuple[InstanceHeader, int, SlicePlane | None]], left_out: Sequence[LeftOut]) -> Stack:
+    """Images that do not say where they lie, in the order of their frames, as if 1 mm apart; marked as such."""
+    usable = [(header, frame) for header, frame, plane in frames if why_left_out(header, plane) == NOWHERE]
+    slices = tuple(Slice(header, frame, assumed_plane(header, place)) for place, (header, frame) in enumerate(usable))
+    sentence = "no image of the series states where it lies; they are taken in the order of their frames"
+    nowhere = Irregularity(fault=StackFault.POSITION, sentence=sentence)
+    others = tuple(one for one in left_out if one.why != NOWHERE)
+    return Stack(slices, tuple(float(place) for place in range(len(slices))), 0.0, (nowhere,), others)
+
+
+def assumed_plane(header: InstanceHeader, place: int) -> SlicePlane:
+    """Axial, at that place."""
+    return SlicePlane(
+        position_mm=(0.0, 0.0, float(place)),
+        along_row=(1.0, 0.0, 0.0),
+        along_column=(0.0, 1.0, 0.0),
+        spacing_mm=header.pixel_spacing_mm or (1.0, 1.0),
+    )
+
+
 def planes_of(header: InstanceHeader) -> tuple[SlicePlane | None, ...]:
     """One for each frame."""
     return header.planes or (None,) * header.frames
 
 
-def why_left_out(header: InstanceHeader, plane: SlicePlane | None, *, any_original: bool) -> str:
+NOWHERE = "does not state where it lies"
+
+
+def why_left_out(header: InstanceHeader, plane: SlicePlane | None, *, any_original: bool = False) -> str:
     """Why an image is no slice of its series; empty where it is one."""
     if "LOCALIZER" in header.image_type or "SCOUT" in header.image_type:
         return "a localizer"
     if any_original and header.image_type[:1] == ("DERIVED",):
         return "derived from other images of the series"
-    return "" if plane is not None else "does not state where it lies"
+    return "" if plane is not None else NOWHERE
 
 
 def normal(plane: SlicePlane) -> NDArray[np.float64]:
     """Unit vector at right angles to the slice; to the head for an axial one (PS3.3 C.7.6.2.1.1)."""
     across = np.cross(np.asarray(plane.along_row, dtype=np.float64), np.asarray(plane.along_column, dtype=np.float64))
     return across / np.linalg.norm(across)
+
+
+AXES = (("L", "R"), ("P", "A"), ("H", "F"))
+ORIENTATIONS = (Orientation.SAGITTAL, Orientation.CORONAL, Orientation.AXIAL)
+AS_READ = {
+    Orientation.AXIAL: ("L", "P"),
+    Orientation.CORONAL: ("L", "F"),
+    Orientation.SAGITTAL: ("P", "F"),
+}
+"""Where rows and columns lead in a slice as it is read."""
+
+
+def orientation(plane: SlicePlane) -> Orientation:
+    """By the axis that is nearest to the normal."""
+    return ORIENTATIONS[int(np.abs(normal(plane)).argmax())]
+
+
+def letter(direction: Point) -> str:
+    """Where a direction leads mostly: L, R, P, A, H or F."""
+    axis = int(np.abs(direction).argmax())
+    return AXES[axis][direction[axis] < 0]
+
+
+def as_read(plane: SlicePlane, rows: int, columns: int) -> Turn:
+    """The turn that shows the slice as it is read: an axial one with the patient's left to the right, back down."""
+    along = (letter(plane.along_row), letter(plane.along_column))
+    return turn_to(along, AS_READ[orientation(plane)], rows, columns)
+
+
+def facts(stack: Stack) -> VolumeFacts:
+    """What the stack is, for people; of at least one slice."""
+    first, gaps = stack.slices[0], stack.gaps_mm
+    usual = float(np.median(gaps)) if gaps.size else 1.0
+    return VolumeFacts(
+        slices=len(stack.slices),
+        rows=first.header.rows,
+        columns=first.header.columns,
+        orientation=orientation(first.plane),
+        pixel_spacing_mm=first.plane.spacing_mm,
+        gaps_mm=(round(float(gaps.min()), 4), round(float(gaps.max()), 4)) if gaps.size else (0.0, 0.0),
+        thickness_mm=first.plane.thickness_mm or round(usual, 4),
+        tilt_deg=round(stack.tilt_deg, 2),
+        affine=tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in stack.affine),
+        left_out=stack.left_out,
+    )
 
 
 def mixed(slices: Sequence[Slice]) -> list[Irregularity]:
@@ -144,18 +212,40 @@ def uneven(positions: Sequence[float]) -> list[Irregularity]:
     repeated = gaps < SAME_PLACE_MM
     if repeated.any():
         return [repeats(positions, repeated)]
+    absent = absent_between(gaps)
+    found = []
+    if absent.any():
+        count, widest = int(absent.sum()), int(np.argmax(gaps * (absent > 0)))
+        words = "1 slice is missing" if count == 1 else f"{count} slices are missing"
+        usual = gaps[widest] / (absent[widest] + 1)
+        sentence = f"{words}: a gap of {gaps[widest]:.1f} mm where slices are {usual:.1f} mm apart"
+        found.append(Irregularity(fault=StackFault.MISSING, sentence=sentence))
+    filled = gaps / (absent + 1)
+    if (np.abs(filled - np.median(filled)) > UNEVEN * np.median(filled)).any():
+        sentence = f"the distance between slices is uneven: {filled.min():.1f} to {filled.max():.1f} mm"
+        found.append(Irregularity(fault=StackFault.SPACING, sentence=sentence))
+    return found
+
+
+def absent_between(gaps: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many slices are missing in each gap: it is a whole multiple of the gaps beside it, or of the usual one.
+
+    The gaps beside it come first, for a head is often scanned in thin slices below and thick ones above.
+    """
     usual = float(np.median(gaps))
     odd = gaps[np.abs(gaps - usual) > UNEVEN * usual]
-    if not odd.size:
-        return []
-    times = np.rint(odd / usual)
-    if (times >= 2).all() and (np.abs(odd - times * usual) <= UNEVEN * usual).all():
-        count, widest = int((times - 1).sum()), float(odd.max())
-        words = "1 slice is missing" if count == 1 else f"{count} slices are missing"
-        sentence = f"{words}: a gap of {widest:.1f} mm where slices are {usual:.1f} mm apart"
-        return [Irregularity(fault=StackFault.MISSING, sentence=sentence)]
-    sentence = f"the distance between slices is uneven: {gaps.min():.1f} to {gaps.max():.1f} mm"
-    return [Irregularity(fault=StackFault.SPACING, sentence=sentence)]
+    if odd.size and (multiples(odd, np.full_like(odd, usual)) >= 2).all():
+        return np.maximum(multiples(gaps, np.full_like(gaps, usual)) - 1, 0)
+    around = np.pad(gaps, 1)
+    beside = np.maximum(around[:-2], around[2:])
+    return np.maximum(multiples(gaps, np.where(beside > 0, beside, gaps)) - 1, 0)
+
+
+def multiples(gaps: NDArray[np.float64], units: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The whole number that each gap is of its unit; 0 where it is none."""
+    times = np.rint(gaps / units)
+    whole = np.abs(gaps - times * units) <= UNEVEN * units
+    return np.where(whole, times, 0).astype(np.int64)
 
 
 def repeats(positions: Sequence[float], repeated: NDArray[np.bool_]) -> Irregularity:

@@ -1,7 +1,7 @@
 """Stored pixels to the network's input, by the plain values of a bundle: numpy and OpenCV only.
 
 Order of work, and why:
-1. to the upright of a frontal radiograph, where Patient Orientation states it;
+1. to the upright of a frontal radiograph, where Patient Orientation states it; a slice as its plane says;
 2. reduced by area on the stored values, as far as the input's grid: the full picture is touched once, as integers;
 3. display values (modality LUT, window, presentation LUT, polarity) of the small picture, its percentiles to 0 and 1;
    or modality values through the bundle's windows, each of which becomes a channel;
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from data_schemas.bundle import Fit, PrepareSpec, Values
 from data_schemas.explanation import Affine
 from triage.images.display import display, modality_values, unit
-from triage.images.geometry import compose, upright
+from triage.images.geometry import Turn, compose, upright
 from triage.images.pixels import StoredPixels
 
 REDUCED_READ_MARGIN = 3.0
@@ -51,13 +51,13 @@ class _Box:
     width: int
 
 
-def prepare(pixels: StoredPixels, spec: PrepareSpec) -> Prepared:
+def prepare(pixels: StoredPixels, spec: PrepareSpec, turn: Turn | None = None) -> Prepared:
     """The network's input for one image and the way back to its pixels.
 
-    `pixels` may have been read at a reduced resolution; its own way back is included. Equal input gives an equal
-    result, bit for bit.
+    `pixels` may have been read at a reduced resolution; its own way back is included. `turn` brings the image to how
+    the network knows it, by default to the upright of a radiograph. Equal input gives an equal result, bit for bit.
     """
-    turn = upright(pixels.header, *pixels.values.shape[:2])
+    turn = turn or upright(pixels.header, *pixels.values.shape[:2])
     values = turn.apply(pixels.values)
     rows, columns = values.shape[:2]
     box = _box(rows, columns, spec)

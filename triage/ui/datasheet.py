@@ -141,8 +141,14 @@ def series(manifest: BundleManifest, say: Say) -> list[tuple[str, str]]:
     volume = manifest.accepts.volume
     if volume is None:
         return []
-    plane = volume.plane.lower() or say("models.any")
-    words = say("models.gate_volume_limit", plane=plane, low=volume.min_slices, high=volume.max_slices)
+    words = say(
+        "models.gate_volume_limit",
+        plane=" or ".join(volume.orientations) or say("models.any"),
+        low=volume.min_slices,
+        high=volume.max_slices,
+        thin=f"{volume.min_thickness_mm:g}",
+        thick=f"{volume.max_thickness_mm:g}",
+    )
     return [("volume", words)]
 
 
