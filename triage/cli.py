@@ -40,10 +40,15 @@ def settings_for(home: Path | None) -> Settings:
 
 @app.command()
 def screen(
-    paths: Annotated[list[Path], typer.Argument(help="Files, folders or zip archives of DICOM images.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files, folders or zip archives of DICOM images and NIfTI volumes.")
+    ],
     priority: Annotated[
         Level | None, typer.Option(help="Ordered priority for studies whose header states none.", case_sensitive=False)
     ] = None,
+    nifti_modality: Annotated[
+        str, typer.Option(help="Modality of NIfTI volumes, such as CT (else TRIAGE_NIFTI_MODALITY).")
+    ] = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +62,7 @@ def screen(
 
     settings = settings_for(home)
     store = open_site(settings)
-    reports = received(store, settings, paths, priority)
+    reports = received(store, settings, paths, priority, nifti_modality)
     uids = list(dict.fromkeys(report.study_instance_uid for report in reports if report.accepted))
     for report in reports:
         if not report.accepted:
@@ -67,12 +72,19 @@ def screen(
     print_rows([row for row in all_rows(store) if row.study.study_instance_uid in set(uids)], store, as_json)
 
 
-def received(store: "Store", settings: Settings, paths: Sequence[Path], priority: Level | None) -> list[FileReport]:
+def received(
+    store: "Store", settings: Settings, paths: Sequence[Path], priority: Level | None, nifti_modality: str = ""
+) -> list[FileReport]:
     """Takes every file in; what the worker must do then stands in the store."""
     from triage.assembly import intake_limits
     from triage.intake.take_in import Sender, take_in
 
-    sender = Sender(ordered_priority=priority, source="command line", actor=ACTOR)
+    sender = Sender(
+        ordered_priority=priority,
+        source="command line",
+        actor=ACTOR,
+        nifti_modality=(nifti_modality or settings.nifti_modality).upper(),
+    )
     reports = []
     with progress("Taking in", None) as step:
         for report in take_in(paths, store=store, spool=settings.spool, limits=intake_limits(settings), sender=sender):

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     port: int = Field(8501, ge=1, le=65535, description="Port the page listens on.")
     language: str = Field("en", description="Language of the page: the name of a file in `triage/ui/components/words`.")
     time_zone: str = Field("", description="Zone of all times shown, such as Europe/Berlin; empty: the machine's own.")
+    nifti_modality: str = Field(
+        "", description="Modality of NIfTI volumes, such as CT, where the sender names none; empty: not known."
+    )
     max_file_mib: int = Field(2047, ge=1, description="Largest single file, in MiB.")
     max_archive_mib: int = Field(8192, ge=1, description="Largest sum of unpacked members of one archive, in MiB.")
     max_archive_ratio: float = Field(200.0, gt=1, description="Largest unpacked size over packed size of one member.")

@@ -15,6 +15,11 @@ from tests.bundles import write_slice_reader
 from tests.screening.test_screen import film, study_of, without_seconds
 from tests.volumes import changed, ct_series, head
 from triage.images.decode_pool import DecodePool
+from triage.images.display import modality_values
+from triage.images.headers import ReadLimits, read_header
+from triage.images.nifti import nifti_bytes
+from triage.images.series import stack_series
+from triage.intake.nifti import as_dicom, origin_of
 from triage.models.bundle import Bundle, load_bundle
 from triage.models.cells import on_original
 from triage.screening import explain, screen
@@ -254,3 +259,17 @@ def test_equal_series_give_equal_results(real_head: list[Path], slice_reader: Bu
     first, _ = screen(study_of(*real_head), [slice_reader], pool)
     second, _ = screen(study_of(*real_head[::-1]), [slice_reader], pool)
     assert without_seconds(first)["volumes"] == without_seconds(second)["volumes"]
+
+
+def test_the_same_head_as_nifti_gets_the_same_score(
+    tmp_path: Path, real_head: list[Path], slice_reader: Bundle, pool: DecodePool
+) -> None:
+    plain, _ = screen(study_of(*real_head), [slice_reader], pool)
+    stack = stack_series([read_header(path)[1] for path in real_head])
+    by_uid = {read_header(path)[1].sop_instance_uid: path for path in real_head}
+    values = [modality_values(pool.read(by_uid[one.header.sop_instance_uid], one.header)) for one in stack.slices]
+    (tmp_path / "head.nii").write_bytes(nifti_bytes(np.stack(values).astype(np.int16), stack.affine))
+    converted = as_dicom(origin_of(tmp_path / "head.nii", "head.nii", "CT"), tmp_path, ReadLimits())
+    other, _ = screen(study_of(converted), [slice_reader], pool)
+    again = {score.finding: score.probability for score in other.findings}
+    assert again == pytest.approx({score.finding: score.probability for score in plain.findings}, abs=1e-3)

@@ -1,7 +1,6 @@
 """What kind of file is it? Decided by its first bytes, never by its name."""
 
 import gzip
-import io
 import zlib
 from enum import Enum
 from pathlib import Path
@@ -26,6 +25,7 @@ class Kind(Enum):
     """What intake does with a file."""
 
     ARCHIVE = "archive"
+    NIFTI = "NIfTI"
     DICOM = "perhaps DICOM"
 
 
@@ -40,16 +40,15 @@ def kind_of(path: Path) -> Kind:
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return Kind.ARCHIVE
     if head[:2] == b"\x1f\x8b":
-        head = inflated_head(path)
-        refuse_nifti(head)
+        if is_nifti(inflated_head(path)):
+            return Kind.NIFTI
         raise RefusedFile("a gzip file that holds no NIfTI volume; unpack it first")
     if head[257:262] == b"ustar":
         raise RefusedFile("a tar archive; pack it as zip")
     for magic, sentence in FOREIGN:
         if head.startswith(magic):
             raise RefusedFile(sentence)
-    refuse_nifti(head)
-    return Kind.DICOM
+    return Kind.NIFTI if is_nifti(head) else Kind.DICOM
 
 
 def inflated_head(path: Path) -> bytes:
@@ -61,23 +60,7 @@ def inflated_head(path: Path) -> bytes:
         raise RefusedFile("a damaged gzip file; ask the sender for it again") from error
 
 
-def refuse_nifti(head: bytes) -> None:
-    """Raises RefusedFile that says what the volume is and that no bundle reads it."""
-    for (size, offset), magics in NIFTI_MAGICS.items():
-        stated = {int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big")}
-        if size in stated and head[offset : offset + 4] in magics:
-            raise RefusedFile(f"a NIfTI volume{shape_in_words(head, size)}; no installed bundle reads NIfTI volumes")
-
-
-def shape_in_words(head: bytes, header_bytes: int) -> str:
-    """The size of the volume as nibabel reads it; nothing where the header cannot be read."""
-    from nibabel.nifti1 import Nifti1Header
-    from nibabel.nifti2 import Nifti2Header
-    from nibabel.spatialimages import HeaderDataError
-
-    reader = Nifti1Header if header_bytes == 348 else Nifti2Header
-    try:
-        shape = reader.from_fileobj(io.BytesIO(head), check=False).get_data_shape()
-    except (HeaderDataError, ValueError):
-        return " with a damaged header"
-    return f" of {' x '.join(str(int(side)) for side in shape)} voxels"
+def is_nifti(head: bytes) -> bool:
+    """Whether a file that begins so, unpacked, is a NIfTI volume."""
+    sizes = {int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big")}
+    return any(size in sizes and head[at : at + 4] in magics for (size, at), magics in NIFTI_MAGICS.items())

@@ -8,11 +8,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from data_schemas.errors import RefusedFile
+from data_schemas.errors import NotFound, RefusedFile
 from data_schemas.urgency import Level
 from data_schemas.worklist import FileReport, IntakeOutcome
 from triage.images.headers import read_header
@@ -21,6 +22,7 @@ from triage.intake.limits import MIB, IntakeLimits
 from triage.intake.sniff import Kind, kind_of
 from triage.store import Store
 from triage.store.receive import note_refusal, receive
+from triage.store.studies import stored_instance
 
 CHUNK = MIB
 WORDS = {
@@ -42,6 +44,8 @@ class Sender:
     source: str
     """The way it came: command line, browser."""
     actor: str
+    nifti_modality: str = ""
+    """What made NIfTI volumes, which do not say it themselves."""
 
 
 def take_in(
@@ -70,8 +74,9 @@ def take_in_file(
     An archive gives one report for each member.
     """
     try:
-        if kind_of(spooled) is Kind.DICOM:
-            yield take_in_instance(spooled, name, store, limits, sender)
+        kind = kind_of(spooled)
+        if kind is not Kind.ARCHIVE:
+            yield take_in_image(spooled, kind, name, store, limits, sender)
             return
         for member, unpacked in members(spooled, spool, limits):
             yield take_in_member(unpacked, f"{name}: {member}", store, limits, sender)
@@ -88,13 +93,35 @@ def take_in_member(
     if isinstance(unpacked, RefusedFile):
         return refused(store, name, unpacked.sentence, sender)
     try:
-        if kind_of(unpacked) is Kind.ARCHIVE:
+        kind = kind_of(unpacked)
+        if kind is Kind.ARCHIVE:
             return refused(store, name, "an archive inside an archive; unpack it first", sender)
-        return take_in_instance(unpacked, name, store, limits, sender)
+        return take_in_image(unpacked, kind, name, store, limits, sender)
     except RefusedFile as refusal:
         return refused(store, name, refusal.sentence, sender)
     finally:
         unpacked.unlink(missing_ok=True)
+
+
+def take_in_image(
+    spooled: Path, kind: Kind, name: str, store: Store, limits: IntakeLimits, sender: Sender
+) -> FileReport:
+    """One DICOM or NIfTI file of the spool. Raises RefusedFile."""
+    if kind is Kind.DICOM:
+        return take_in_instance(spooled, name, store, limits, sender)
+    # nibabel takes half a second to import; only volumes need it.
+    from triage.intake.nifti import as_dicom, origin_of
+
+    origin = origin_of(spooled, name, sender.nifti_modality)
+    with suppress(NotFound):
+        here = stored_instance(store, origin.uid("instance"))
+        return report_of(name, here.header.study_instance_uid, IntakeOutcome.DUPLICATE)
+    require_room(spooled.parent, spooled.stat().st_size, limits)
+    converted = as_dicom(origin, spooled.parent, limits.read)
+    try:
+        return take_in_instance(converted, name, store, limits, sender)
+    finally:
+        converted.unlink(missing_ok=True)
 
 
 def take_in_instance(spooled: Path, name: str, store: Store, limits: IntakeLimits, sender: Sender) -> FileReport:
@@ -111,11 +138,16 @@ def take_in_instance(spooled: Path, name: str, store: Store, limits: IntakeLimit
         source=sender.source,
         actor=sender.actor,
     )
+    return report_of(name, study.study_instance_uid, outcome)
+
+
+def report_of(name: str, study_uid: str, outcome: IntakeOutcome) -> FileReport:
+    """What became of a file that belongs to a study."""
     return FileReport(
         file=name,
         accepted=outcome is not IntakeOutcome.CONFLICT,
         sentence=WORDS[outcome],
-        study_instance_uid=study.study_instance_uid,
+        study_instance_uid=study_uid,
         outcome=outcome,
     )
 
