@@ -78,11 +78,13 @@ def received(
     """Takes every file in; what the worker must do then stands in the store."""
     from triage.assembly import intake_limits
     from triage.intake.take_in import Sender, take_in
+    from triage.store.receive import complete
 
     sender = Sender(
         ordered_priority=priority,
         source="command line",
         actor=ACTOR,
+        quiet_s=settings.quiet_seconds,
         nifti_modality=(nifti_modality or settings.nifti_modality).upper(),
     )
     reports = []
@@ -90,6 +92,7 @@ def received(
         for report in take_in(paths, store=store, spool=settings.spool, limits=intake_limits(settings), sender=sender):
             reports.append(report)
             step()
+    complete(store, [report.study_instance_uid for report in reports if report.accepted])
     return reports
 
 

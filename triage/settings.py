@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     nifti_modality: str = Field(
         "", description="Modality of NIfTI volumes, such as CT, where the sender names none; empty: not known."
     )
+    quiet_seconds: float = Field(
+        10.0,
+        ge=0,
+        description="A study that comes slice by slice is screened when none came for this long, in seconds.",
+    )
     max_file_mib: int = Field(2047, ge=1, description="Largest single file, in MiB.")
     max_archive_mib: int = Field(8192, ge=1, description="Largest sum of unpacked members of one archive, in MiB.")
     max_archive_ratio: float = Field(200.0, gt=1, description="Largest unpacked size over packed size of one member.")

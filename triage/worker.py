@@ -37,6 +37,8 @@ MAX_ATTEMPTS = 5
 ALONE_FROM = 3
 """From this beginning on a study is screened alone, so that what it breaks is not counted against its neighbours."""
 DISPATCH_S = 0.1
+LOOK_S = 1.0
+"""A study whose quiet time is over tells nobody: it is looked for."""
 BEAT_S = 5.0
 SILENT_S = 60.0
 """A worker that has not beaten for this long has died; its work is taken over."""
@@ -185,11 +187,11 @@ def dispatch(store: Store, queue: WorkQueue, executor_id: str, stop: Event) -> N
     """Hands waiting studies to the queue; the slower maps only when no study waits."""
     handed: dict[str, float] = {}
     keys: dict[str, Work] = {}
-    beaten, seen = 0.0, 0
+    beaten, looked, seen = 0.0, 0.0, 0
     while not stop.wait(DISPATCH_S):
         now_seen = version(store)
-        if now_seen != seen:
-            seen, keys = now_seen, work_to_do(store)
+        if now_seen != seen or time() - looked > LOOK_S:
+            looked, seen, keys = time(), now_seen, work_to_do(store)
         handed = {key: since for key, since in handed.items() if key in keys}
         for key, (lane, uid, number, priority) in keys.items():
             if key not in handed:

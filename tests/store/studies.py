@@ -27,6 +27,8 @@ def send(
     ordered: Level | None = None,
     requested: Level | None = None,
     spool: Path | None = None,
+    modality: str = "DX",
+    quiet_s: float = 0.0,
     **patient: Any,
 ) -> IntakeOutcome:
     """One instance of a study, its file made of `content`."""
@@ -43,14 +45,24 @@ def send(
         sop_instance_uid=image,
         sop_class_uid="1.2",
         transfer_syntax_uid="1.2",
-        modality="DX",
+        modality=modality,
         rows=10,
         columns=12,
         has_pixels=True,
     )
     about = StudyHeader(study_instance_uid=study, requested_priority=requested, **patient)
     try:
-        return receive(store, about, header, spooled, digest, ordered_priority=ordered, source="test", actor="tester")
+        return receive(
+            store,
+            about,
+            header,
+            spooled,
+            digest,
+            ordered_priority=ordered,
+            source="test",
+            actor="tester",
+            quiet_s=quiet_s,
+        )
     finally:
         spooled.unlink(missing_ok=True)
 

@@ -17,8 +17,8 @@ from tests.store.studies import maps, result, send
 from triage.store import Store, open_store
 from triage.store.database import reading, writing
 from triage.store.files import orphans
-from triage.store.reading import mark_read
-from triage.store.receive import note_refusal
+from triage.store.reading import mark_read, past_screenings
+from triage.store.receive import complete, note_refusal
 from triage.store.screenings import record_screening
 from triage.store.studies import stored_instance, study_record
 from triage.store.tables import studies
@@ -221,6 +221,28 @@ def test_more_images_are_screened_again_and_bring_a_read_study_back(store: Store
     assert pending(store, limit=5) == [("1.1", 2, Level.ROUTINE.rank)]
     (row,) = worklist_page(store, offset=0, limit=9)
     assert row.urgency.level is Level.HIGH, "what is known already keeps its place"
+
+
+def test_a_study_whose_slices_still_come_waits_for_the_last_one(store: Store) -> None:
+    send(store, "1.1", modality="CT", quiet_s=3600)
+    send(store, "1.2", modality="DX", quiet_s=3600)
+    assert [uid for uid, _, _ in pending(store, limit=5)] == ["1.2"]
+    complete(store, ["1.1"])
+    assert [uid for uid, _, _ in pending(store, limit=5)] == ["1.1", "1.2"]
+    send(store, "1.1", "1.1.2", modality="CT", quiet_s=3600)
+    assert [uid for uid, _, _ in pending(store, limit=5)] == ["1.2"]
+
+
+def test_a_late_slice_opens_the_study_again_and_the_older_result_stays(store: Store) -> None:
+    send(store, "1.1", modality="CT", quiet_s=0.05)
+    sleep(0.1)
+    assert pending(store, limit=5) == [("1.1", 1, Level.ROUTINE.rank)]
+    record_screening(store, result("1.1"), (), revision=1)
+    send(store, "1.1", "1.1.2", modality="CT", quiet_s=0.05)
+    sleep(0.1)
+    assert pending(store, limit=5) == [("1.1", 2, Level.ROUTINE.rank)]
+    record_screening(store, result("1.1").model_copy(update={"images_sha256": "2" * 64}), (), revision=2)
+    assert len(past_screenings(store, "1.1")) == 2
 
 
 def test_a_refusal_is_in_the_trail_without_the_files_name(store: Store) -> None:

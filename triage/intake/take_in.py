@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -21,7 +21,7 @@ from triage.intake.archive import members
 from triage.intake.limits import MIB, IntakeLimits
 from triage.intake.sniff import Kind, kind_of
 from triage.store import Store
-from triage.store.receive import note_refusal, receive
+from triage.store.receive import complete, note_refusal, receive
 from triage.store.studies import stored_instance
 
 CHUNK = MIB
@@ -44,6 +44,8 @@ class Sender:
     source: str
     """The way it came: command line, browser."""
     actor: str
+    quiet_s: float = 0.0
+    """How long a study waits for its next slice."""
     nifti_modality: str = ""
     """What made NIfTI volumes, which do not say it themselves."""
 
@@ -71,15 +73,19 @@ def take_in_file(
 ) -> Iterator[FileReport]:
     """One file that lies in the spool already and belongs to us: it is moved into the store or removed.
 
-    An archive gives one report for each member.
+    An archive gives one report for each member, and brings its studies whole.
     """
     try:
         kind = kind_of(spooled)
         if kind is not Kind.ARCHIVE:
             yield take_in_image(spooled, kind, name, store, limits, sender)
             return
+        whole = []
         for member, unpacked in members(spooled, spool, limits):
-            yield take_in_member(unpacked, f"{name}: {member}", store, limits, sender)
+            report = take_in_member(unpacked, f"{name}: {member}", store, limits, sender)
+            whole += [report.study_instance_uid] if report.accepted else []
+            yield report
+        complete(store, whole)
     except RefusedFile as refusal:
         yield refused(store, name, refusal.sentence, sender)
     finally:
@@ -119,7 +125,7 @@ def take_in_image(
     require_room(spooled.parent, spooled.stat().st_size, limits)
     converted = as_dicom(origin, spooled.parent, limits.read)
     try:
-        return take_in_instance(converted, name, store, limits, sender)
+        return take_in_instance(converted, name, store, limits, replace(sender, quiet_s=0.0))
     finally:
         converted.unlink(missing_ok=True)
 
@@ -137,6 +143,7 @@ def take_in_instance(spooled: Path, name: str, store: Store, limits: IntakeLimit
         ordered_priority=sender.ordered_priority,
         source=sender.source,
         actor=sender.actor,
+        quiet_s=sender.quiet_s,
     )
     return report_of(name, study.study_instance_uid, outcome)
 

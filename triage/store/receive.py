@@ -1,6 +1,7 @@
 """A received instance becomes durable: file first, then one transaction for rows and trail, then the answer."""
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from triage.store.search import search_text
 from triage.store.tables import instances, studies
 
 MAX_UID = 64
+SLICED = frozenset({"CT", "MR", "NM", "OPT", "PT"})
+"""Modalities whose series come slice by slice."""
 MAX_MODALITY = 16
 """Of a Code String (PS3.5 6.2); what is longer fits no index."""
 
@@ -34,6 +37,7 @@ def receive(
     ordered_priority: Level | None,
     source: str,
     actor: str,
+    quiet_s: float = 0.0,
 ) -> IntakeOutcome:
     """Takes one spooled file in; the file is moved or left for the caller to remove. When this returns NEW, a power cut
     no longer loses it, and the study waits to be screened (its revision is ahead of the screened one).
@@ -41,7 +45,8 @@ def receive(
     The same SOP Instance UID with the same bytes is a DUPLICATE; with other bytes a CONFLICT, whose hashes are in the
     trail and whose file is not kept. The priority in the header comes before `ordered_priority`, and that before
     ROUTINE; of a study that is known the more urgent one stays. Raises RefusedFile for a header that cannot be stored,
-    and FileNotFoundError when the file is taken away before its row is there; nothing is written then.
+    and FileNotFoundError when the file is taken away before its row is there; nothing is written then. After a slice
+    its study is not screened for `quiet_s` seconds, for more are on their way, unless `complete` says otherwise.
     """
     require_storable(study, instance)
     kept = stored_file(store, instance.sop_instance_uid)
@@ -55,7 +60,9 @@ def receive(
             if kept is None:
                 (store.files / place).stat()
                 now = datetime.now(UTC)
-                add_to_study(connection, study, instance, study.requested_priority or ordered_priority, source, now)
+                ordered = study.requested_priority or ordered_priority
+                quiet_until = now.timestamp() + quiet_s if instance.modality in SLICED else 0.0
+                add_to_study(connection, study, instance, ordered, source, now, quiet_until)
                 add_instance(connection, instance, StoredFile(sha256, place), size, now)
                 note(connection, "received", instance, actor, source=source, sha256=sha256, bytes=size)
                 bump(connection)
@@ -70,6 +77,14 @@ def receive(
     with writing(store) as connection:
         note(connection, "conflict", instance, actor, source=source, kept_sha256=kept.sha256, refused_sha256=sha256)
     return IntakeOutcome.CONFLICT
+
+
+def complete(store: Store, study_uids: Collection[str]) -> None:
+    """The sender says that all images of these studies are here: they are screened at once."""
+    early = (studies.c.study_uid.in_(set(study_uids)), studies.c.screen_from > 0)
+    with writing(store) as connection:
+        if connection.execute(update(studies).where(*early).values(screen_from=0.0)).rowcount:
+            bump(connection)
 
 
 def require_storable(study: StudyHeader, instance: InstanceHeader) -> None:
@@ -129,6 +144,7 @@ def add_to_study(
     ordered: Level | None,
     source: str,
     now: datetime,
+    quiet_until: float,
 ) -> None:
     """The study's row, new or with one more revision to screen; `ordered` is None where nobody stated a priority."""
     uid = study.study_instance_uid
@@ -136,9 +152,9 @@ def add_to_study(
     row = connection.execute(select(studies).where(studies.c.study_uid == uid).with_for_update()).one_or_none()
     if row is None:
         values = new_study(study, instance, ordered or Level.ROUTINE, source, now)
-        connection.execute(insert(studies).values(values))
+        connection.execute(insert(studies).values({**values, "screen_from": quiet_until}))
         return
-    changes: dict[str, Any] = {"revision": row.revision + 1, "attempts": 0, "unread": True}
+    changes: dict[str, Any] = {"revision": row.revision + 1, "attempts": 0, "unread": True, "screen_from": quiet_until}
     if not row.unread:
         changes["stat_version"] = None
     if row.status != StudyStatus.RANKED:

@@ -49,12 +49,14 @@ studies = Table(
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("search", Text, nullable=False, server_default=""),
     Column("stat_version", BIG),
+    Column("screen_from", Float, nullable=False, server_default="0"),
 )
 """One row a study; `level_rank`, `reason`, `status` and `findings` are those of its newest screening.
 
 `revision` counts arrivals, `screened_revision` is the one the newest result speaks of: while it is behind, the study
 waits to be screened. `attempts` counts the times a worker began since then. `search` is what `triage.store.search`
-finds it by; `stat_version` is the head's version when it came to stand at STAT.
+finds it by; `stat_version` is the head's version when it came to stand at STAT. Before `screen_from`, epoch seconds,
+more slices are expected.
 """
 
 UNREAD = studies.c.unread.is_(True)

@@ -1,6 +1,7 @@
 """The reading list: filtered, counted and ordered in the database."""
 
 from collections.abc import Collection, Sequence
+from time import time
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, literal, select, tuple_
@@ -235,11 +236,14 @@ def new_stats(store: Store, *, since: int, limit: int) -> list[NewStat]:
         ]
 
 
-def waiting(limit: int) -> Select[str, int, int]:
-    """Study UID, revision and ordered rank of what waits to be screened, the most urgent and then the oldest first."""
+def waiting(limit: int, now: float) -> Select[str, int, int]:
+    """Study UID, revision and ordered rank of what waits to be screened, the most urgent and then the oldest first.
+
+    A study whose slices are still coming is left out.
+    """
     return (
         select(studies.c.study_uid, studies.c.revision, studies.c.ordered_rank)
-        .where(WAITING)
+        .where(WAITING, studies.c.screen_from <= now)
         .order_by(studies.c.ordered_rank, studies.c.sequence)
         .limit(limit)
     )
@@ -248,7 +252,7 @@ def waiting(limit: int) -> Select[str, int, int]:
 def pending(store: Store, *, limit: int) -> list[tuple[str, int, int]]:
     """What `waiting` selects."""
     with reading(store) as connection:
-        return [(row.study_uid, row.revision, row.ordered_rank) for row in connection.execute(waiting(limit))]
+        return [(row.study_uid, row.revision, row.ordered_rank) for row in connection.execute(waiting(limit, time()))]
 
 
 def still_pending(store: Store, study_uids: Collection[str]) -> list[str]:
