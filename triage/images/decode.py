@@ -7,14 +7,15 @@ triage.images.decode_pool, never directly in a long-lived process.
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import cv2
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import generate_frames, parse_basic_offsets, parse_fragments
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -71,19 +72,68 @@ def decode(
     `at_least_px`: JPEG 2000 may be read at a half, quarter or eighth as long as its shorter side keeps that many
     pixels; the grid of the result then has its own way back, `to_image`. Raises UnreadablePixels with one sentence.
     """
-    try:
-        opened = open_dataset(path, limits or ReadLimits())
-    except RefusedFile as error:
-        raise UnreadablePixels(error.sentence) from error
-    with opened.source:
+    with Frames(path, header, limits) as frames:
+        return frames.read(frame, at_least_px)
+
+
+class Frames:
+    """An object opened to read its frames one by one: its header, which may be long, is parsed once."""
+
+    def __init__(self, path: Path, header: InstanceHeader, limits: ReadLimits | None = None) -> None:
+        """Raises UnreadablePixels with one sentence."""
+        try:
+            self.opened = open_dataset(path, limits or ReadLimits())
+        except RefusedFile as error:
+            raise UnreadablePixels(error.sentence) from error
+        self.header = header
+        self._fragments: list[int] | None = None
+
+    def read(self, frame: int = 0, at_least_px: int | None = None) -> StoredPixels:
+        """As `decode` gives it. Raises UnreadablePixels."""
+        opened, header = self.opened, self.header
         if opened.pixels_at is None:
             raise UnreadablePixels("the file holds no pixels")
         check_layout(header)
         if is_compressed(header):
-            values, to_image = compressed(opened, header, frame, at_least_px)
+            values, to_image = compressed(self.codestream(frame), header, at_least_px)
         else:
             values, to_image = uncompressed(opened, header, frame), IDENTITY
-        return StoredPixels(grey_or_rgb(values, header, opened.dataset), header, read_look(opened.dataset), to_image)
+        grey = grey_or_rgb(values, header, opened.dataset)
+        return StoredPixels(grey, header, read_look(opened.dataset, frame), to_image)
+
+    def codestream(self, frame: int) -> bytes:
+        """The fragments of one frame, joined (PS3.5 A.4)."""
+        start, stated = element_value(self.opened)
+        source, frames = self.opened.source, self.header.frames
+        source.seek(start)
+        try:
+            if self._fragments is None:
+                parse_basic_offsets(source)
+                self._fragments = parse_fragments(source)[1]
+                source.seek(start)
+            if frames == len(self._fragments) and frame < frames:
+                source.seek(self._fragments[frame] + 4)
+                (length,) = struct.unpack("<I", source.read(4))
+                return source.read(length)
+            encapsulated = source.read(-1 if stated == UNDEFINED else stated)
+            for index, data in enumerate(generate_frames(encapsulated, number_of_frames=frames)):
+                if index == frame:
+                    return data
+        except (ValueError, struct.error, IndexError, OSError, EOFError) as error:
+            raise UnreadablePixels(
+                "the pixel data's fragments are damaged; ask the sender for the image again"
+            ) from error
+        raise UnreadablePixels(
+            "the pixel data holds fewer frames than the header says; ask the sender for the image again"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.opened.source.close()
 
 
 def check_layout(header: InstanceHeader) -> None:
@@ -162,9 +212,8 @@ def whole_values(values: Array, header: InstanceHeader) -> Array:
     return (signed << unused) >> unused if unused else signed
 
 
-def compressed(opened: Opened, header: InstanceHeader, frame: int, at_least_px: int | None) -> tuple[Array, Affine]:
-    """One frame of an encapsulated element, and the way back to the full grid."""
-    data = codestream(opened, header, frame)
+def compressed(data: bytes, header: InstanceHeader, at_least_px: int | None) -> tuple[Array, Affine]:
+    """One frame's codestream decoded, and the way back to the full grid."""
     reduction = reduction_of(header, at_least_px)
     decoder = decoder_for(header.transfer_syntax_uid)
     try:
@@ -183,21 +232,6 @@ def compressed(opened: Opened, header: InstanceHeader, frame: int, at_least_px: 
     if values.ndim == 2 and header.samples_per_pixel == 1:
         values = signed_as_stated(values, header)
     return values, reduced_to_full(reduction)
-
-
-def codestream(opened: Opened, header: InstanceHeader, frame: int) -> bytes:
-    """The fragments of one frame, joined."""
-    start, stated = element_value(opened)
-    opened.source.seek(start)
-    encapsulated = opened.source.read(-1 if stated == UNDEFINED else stated)
-    try:
-        frames = generate_frames(encapsulated, number_of_frames=header.frames)
-        for index, data in enumerate(frames):
-            if index == frame:
-                return data
-    except (ValueError, struct.error, IndexError, OSError, EOFError) as error:
-        raise UnreadablePixels("the pixel data's fragments are damaged; ask the sender for the image again") from error
-    raise UnreadablePixels("the pixel data holds fewer frames than the header says; ask the sender for the image again")
 
 
 def reduction_of(header: InstanceHeader, at_least_px: int | None) -> int:

@@ -18,7 +18,7 @@ from typing import Self
 
 from data_schemas.errors import UnreadablePixels
 from data_schemas.study import InstanceHeader
-from triage.images.decode import decode, is_compressed
+from triage.images.decode import Frames, decode, is_compressed
 from triage.images.headers import ReadLimits
 from triage.images.pixels import StoredPixels
 
@@ -43,6 +43,31 @@ class Child:
         self.process.wait()
 
 
+class LastOpened(threading.local):
+    """The object that this thread read last: of one with many frames the header is parsed once."""
+
+    def __init__(self) -> None:
+        self.key: tuple[Path, InstanceHeader] | None = None
+        self.frames: Frames | None = None
+
+    def read(
+        self, path: Path, header: InstanceHeader, limits: ReadLimits, frame: int, at_least_px: int | None
+    ) -> StoredPixels:
+        """One frame. Raises UnreadablePixels."""
+        if header.frames == 1:
+            return decode(path, header, at_least_px=at_least_px, frame=frame, limits=limits)
+        if self.frames is None or self.key != (path, header):
+            self.forget()
+            self.frames, self.key = Frames(path, header, limits), (path, header)
+        return self.frames.read(frame, at_least_px)
+
+    def forget(self) -> None:
+        """Closes it."""
+        if self.frames is not None:
+            self.frames.opened.source.close()
+        self.frames = self.key = None
+
+
 class DecodePool:
     """Decodes in at most `processes` children, each image within `seconds` and `memory_bytes`; safe for threads."""
 
@@ -51,6 +76,7 @@ class DecodePool:
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
         for _ in range(processes):
             self._idle.put(None)
+        self._mine = LastOpened()
         self._closed = threading.Event()
         self._processes = processes
 
@@ -63,7 +89,7 @@ class DecodePool:
         the limits give; the child is then replaced.
         """
         if not is_compressed(header):
-            return decode(path, header, at_least_px=at_least_px, frame=frame, limits=self.limits)
+            return self._mine.read(path, header, self.limits, frame, at_least_px)
         child = self._idle.get()
         try:
             child = child or Child(self.memory_bytes)
@@ -135,10 +161,11 @@ def serve(pipe: Connection, memory_bytes: int) -> None:
     """A child's whole life: requests in, pixels or their fault out, until the parent closes the pipe (EOFError)."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    mine = LastOpened()
     while True:
         path, header, at_least_px, frame, limits = pipe.recv()
         try:
-            send(pipe, decode(path, header, at_least_px=at_least_px, frame=frame, limits=limits))
+            send(pipe, mine.read(path, header, limits, frame, at_least_px))
         except UnreadablePixels as error:
             send(pipe, UnreadablePixels(error.sentence))
         except MemoryError:

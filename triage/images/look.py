@@ -11,21 +11,30 @@ from triage.images.headers import number, text, texts
 from triage.images.pixels import Look, Lut, Window
 
 
-def read_look(dataset: Dataset) -> Look:
+def read_look(dataset: Dataset, frame: int = 0) -> Look:
     """Modality LUT or rescale, VOI LUTs and windows, padding (PS3.3 C.11.1, C.11.2, C.7.5.1.1.2).
 
-    Of an enhanced object's functional groups nothing is read here.
+    Of an enhanced object rescale and windows are those of the frame's functional groups (PS3.3 C.7.6.16.2.9, .10).
     """
     modality = luts(dataset.get("ModalityLUTSequence") or ())
+    rescale = group(dataset, frame, "PixelValueTransformationSequence")
     return Look(
-        slope=decimal(dataset, "RescaleSlope", 1.0) or 1.0,
-        intercept=decimal(dataset, "RescaleIntercept", 0.0),
+        slope=decimal(rescale, "RescaleSlope", 1.0) or 1.0,
+        intercept=decimal(rescale, "RescaleIntercept", 0.0),
         modality_lut=modality[0] if modality else None,
         voi_luts=luts(dataset.get("VOILUTSequence") or ()),
-        windows=windows(dataset),
+        windows=windows(group(dataset, frame, "FrameVOILUTSequence")),
         voi_function=text(dataset, "VOILUTFunction").upper() or "LINEAR",
         padding=padding(dataset),
     )
+
+
+def group(dataset: Dataset, frame: int, sequence: str) -> Dataset:
+    """The frame's own functional group, else the shared one, else the object itself."""
+    frames = dataset.get("PerFrameFunctionalGroupsSequence") or ()
+    places = [*frames[frame : frame + 1], *(dataset.get("SharedFunctionalGroupsSequence") or ())]
+    found = (place.get(sequence) for place in places)
+    return next((items[0] for items in found if items), dataset)
 
 
 def luts(items: Sequence[Any]) -> tuple[Lut, ...]:
