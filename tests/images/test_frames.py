@@ -30,6 +30,7 @@ def test_compressed_frames_are_those_of_the_plain_object_in_any_order(plain: Pat
 
 def test_a_frame_has_its_own_rescale_and_window(tmp_path: Path, plain: Path) -> None:
     dataset = dcmread(plain)
+    dataset.PerFrameFunctionalGroupsSequence = Sequence([Dataset() for _ in range(dataset.NumberOfFrames)])
     for number, frame in enumerate(dataset.PerFrameFunctionalGroupsSequence):
         rescale, window = Dataset(), Dataset()
         rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = number + 1, -10 * number, "US"
