@@ -70,7 +70,7 @@ def test_the_reason_names_the_finding_and_its_operating_point() -> None:
 def test_weak_evidence_proposes_nothing() -> None:
     urgency = decide(Level.ROUTINE, [finding(0.99, None)])
     assert urgency.level is Level.ROUTINE
-    assert urgency.reason == "ordered ROUTINE; no finding at its operating point that may change the order"
+    assert urgency.reason == "ordered ROUTINE; no finding lifts it"
 
 
 def test_an_ordered_stat_says_so_and_names_the_finding_too() -> None:

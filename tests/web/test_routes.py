@@ -1,17 +1,21 @@
 """Pixels, maps, rows and what a reader does, as the page asks for them."""
 
+import json
 from functools import partial
+from time import time
 
 import cv2
 import numpy as np
 import pytest
 from pydicom.uid import JPEG2000Lossless
+from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 
 from data_schemas.urgency import Level
 from tests.dicom import values_like_a_film
 from tests.ui.studies import arrive, screened
 from tests.web.asgi import Answer, ask
+from triage.store.reading import show_open
 from triage.store.studies import numbered_explanations, study_record
 from triage.store.trail import entries
 from triage.web import shown
@@ -21,6 +25,14 @@ from triage.web.site import Site
 @pytest.fixture
 def get(app: Starlette, inside: dict[str, str]):
     return partial(ask, app, headers=inside)
+
+
+@pytest.fixture
+def post(app: Starlette, inside: dict[str, str]):
+    def send(path: str, body: object, query: str = "") -> Answer:
+        return ask(app, path, query=query, headers=inside, method="POST", body=[json.dumps(body).encode()])
+
+    return send
 
 
 def pixels(answer: Answer) -> np.ndarray:
@@ -108,10 +120,58 @@ def test_the_worklist_gives_rows_in_reading_order_and_nothing_twice(get, site: S
     again = get("/api/worklist", query=f"since={answer['version']}").json
     assert again["changed"] is False
     assert "rows" not in again
-    assert [row["position"] for row in get("/api/worklist", query="offset=1&limit=1").json["rows"]] == [2]
+    after = get("/api/worklist", query=f"after={answer['rows'][0]['cursor']}&limit=1").json
+    assert [row["position"] for row in after["rows"]] == [2]
+    assert (after["before"], after["found"]) == (1, 2)
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=501", "offset=-1", "offset=x", "since=1e3"])
+def test_the_worklist_is_filtered_in_the_database_and_text_stays_out_of_the_address(get, post, site: Site) -> None:
+    for name, level in (("ROE^JOHN", None), ("MÜLLER^EVA", Level.STAT), ("DOE^JANE", Level.STAT)):
+        arrive(site.store, site.settings.spool, ordered=level, PatientName=name, SpecificCharacterSet="ISO_IR 100")
+
+    def names(answer) -> list[str]:
+        return [row["name"] for row in answer.json["rows"]]
+
+    assert names(get("/api/worklist", query="level=STAT")) == ["MÜLLER, EVA", "DOE, JANE"]
+    assert names(get("/api/worklist", query="modality=CT")) == []
+    assert names(get("/api/worklist", query="status=waiting&level=ROUTINE")) == ["ROE, JOHN"]
+    for text in ("mueller", "Muller", "eva mül"):
+        assert names(post("/api/worklist", {"text": text})) == ["MÜLLER, EVA"]
+    assert names(post("/api/worklist", {"text": "jane"}, query="level=ROUTINE")) == []
+
+
+def test_a_study_that_comes_to_stand_at_stat_is_told_once(get, site: Site) -> None:
+    arrive(site.store, site.settings.spool, ordered=Level.STAT, PatientName="OLD^NEWS")
+    version = get("/api/worklist").json["version"]
+    arrive(site.store, site.settings.spool, ordered=Level.STAT, PatientName="DOE^JANE")
+    told = get("/api/worklist", query=f"since={version}&heard={version}").json
+    assert [one["name"] for one in told["stat"]] == ["DOE, JANE"]
+    again = get("/api/worklist", query=f"since={told['version']}&heard={told['version']}").json
+    assert "stat" not in again
+
+
+def test_who_has_a_study_open_is_told_when_it_changes(get, site: Site) -> None:
+    study = arrive(site.store, site.settings.spool)
+    before = get("/api/worklist").json
+    assert before["open"] == {}
+    show_open(site.store, study.study_instance_uid, "window-1", actor="reader", at=time())
+    after = get("/api/worklist", query=f"since={before['version']}&opened={before['opened']}").json
+    assert after["open"] == {study.study_instance_uid: "reader"}
+
+
+def test_a_database_that_does_not_answer_is_told_in_a_sentence(get, site: Site, monkeypatch) -> None:
+    def silent(*_: object, **__: object) -> None:
+        raise OperationalError("select", {}, Exception("gone"))
+
+    monkeypatch.setattr("triage.web.worklist.pulse", silent)
+    answer = get("/api/worklist")
+    assert answer.status == 503
+    assert answer.json["error"] == "the database does not answer; nothing is lost, and it is tried again"
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=501", "after=x", "before=1.x", "since=1e3", "level=RED", "status=gone"]
+)
 def test_impossible_pages_of_the_worklist_get_a_sentence(get, query: str) -> None:
     assert get("/api/worklist", query=query).status == 400
 

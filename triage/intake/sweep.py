@@ -7,7 +7,7 @@ from data_schemas.worklist import FileReport
 from triage.intake.limits import IntakeLimits
 from triage.intake.take_in import Sender, take_in_file
 from triage.store import Store
-from triage.store.files import orphans
+from triage.store.files import orphans, touched_before
 
 SETTLED_S = 60.0
 """A file without a row for this long belongs to no transaction any more."""
@@ -27,7 +27,13 @@ def sweep(
     for spooled in sorted(spool.glob(f"*{RECOVERED}")):  # those of a sweep that was cut short among them
         name = spooled.name.removesuffix(RECOVERED)
         reports += take_in_file(spooled, name, store=store, spool=spool, limits=limits, sender=SENDER)
-    for part in spool.glob("*.part"):
-        if time() - part.stat().st_mtime > abandoned_s:
-            part.unlink(missing_ok=True)
+    remove_abandoned(spool, abandoned_s)
     return reports
+
+
+def remove_abandoned(spool: Path, abandoned_s: float = ABANDONED_S) -> None:
+    """Half-sent files that nobody has written to for that long; others come and go meanwhile."""
+    due = time() - abandoned_s
+    for part in spool.glob("*.part"):
+        if touched_before(part, due):
+            part.unlink(missing_ok=True)

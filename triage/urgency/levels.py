@@ -44,4 +44,4 @@ def not_scored(ordered: Level, why: str) -> Urgency:
 def _ordered_words(ordered: Level, scored: bool) -> str:
     if not scored:
         return f"ordered {ordered}"
-    return f"ordered {ordered}; no finding at its operating point that may change the order"
+    return f"ordered {ordered}; no finding lifts it"

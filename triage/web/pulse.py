@@ -8,10 +8,11 @@ from starlette.concurrency import run_in_threadpool
 
 from triage.store import Store
 from triage.store.workers import newest_beat
-from triage.web.shown import SILENT_S
 
 PATIENCE_S = 3.0
 """A database that takes longer, for a lock or for load, does not answer as far as a person is concerned."""
+SILENT_S = 60.0
+"""No worker beat for this long: nothing is being screened."""
 SLOW = {"database": False, "worker": False}
 
 

@@ -9,25 +9,27 @@ from functools import partial
 from math import isfinite
 
 import anyio
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from data_schemas.errors import NotFound, TriageError
 from triage.explain.drawing import clear_png
 from triage.images.display import png
 from triage.store.studies import explanation_by_number, stored_instance
-from triage.web import reader, shown
-from triage.web.answers import refusal, whole
+from triage.web import reader, shown, uploads
+from triage.web.answers import refusal
 from triage.web.parts import part
 from triage.web.site import Site
 from triage.web.state import health, state
 from triage.web.trail import trail_csv
 from triage.web.upload import upload
+from triage.web.words import say_in
+from triage.web.worklist import worklist
 
 Handler = Callable[[Site, Request], Awaitable[Response]]
-MAX_ROWS = 500
 MAP_SIDE_PX = 1024
 # The built-in compression would spend half a second on a PNG, which is compressed already.
 PIXEL_HEADERS = {"Cache-Control": "private, max-age=600", "Content-Encoding": "identity"}
@@ -36,9 +38,11 @@ PIXEL_HEADERS = {"Cache-Control": "private, max-age=600", "Content-Encoding": "i
 def routes(site: Site) -> list[Route]:
     """Every address of ours."""
     table: tuple[tuple[str, str, Handler], ...] = (
+        ("GET", "/worklist", to_list),
         ("GET", "/healthz", health),
         ("GET", "/api/state", state),
         ("GET", "/api/worklist", worklist),
+        ("POST", "/api/worklist", worklist),
         ("GET", "/api/studies/{uid}", study),
         ("POST", "/api/studies/{uid}/open", reader.opened),
         ("POST", "/api/closed", reader.closed),
@@ -51,6 +55,10 @@ def routes(site: Site) -> list[Route]:
         ("GET", "/api/maps/{number}", overlay),
         ("GET", "/api/trail.csv", trail_csv),
         ("POST", "/api/upload", upload),
+        ("POST", "/api/upload/completed", uploads.completed),
+        ("GET", "/api/uploads/{upload}", uploads.told),
+        ("PUT", "/api/uploads/{upload}", uploads.sent),
+        ("DELETE", "/api/uploads/{upload}", uploads.given_up),
         ("GET", "/parts/{version}/{path:path}", part),
     )
     return [Route(path, partial(answered, handler, site), methods=[method]) for method, path, handler in table]
@@ -66,16 +74,16 @@ async def answered(handler: Handler, site: Site, request: Request) -> Response:
         return refusal(422, error.sentence)
     except ValueError as error:
         return refusal(400, str(error))
+    except SQLAlchemyError:
+        return refusal(503, say_in(site.settings.language)("frame.database_silent"))
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
-async def worklist(site: Site, request: Request) -> Response:
-    """`offset`, `limit` and `since`, the version that the page shows."""
-    offset = whole(request, "offset", 0, 0, 10**9)
-    limit = whole(request, "limit", 200, 1, MAX_ROWS)
-    since = whole(request, "since", -1, -1, 2**62)
-    return JSONResponse(await run_in_threadpool(shown.worklist, site.store, offset=offset, limit=limit, since=since))
+async def to_list(site: Site, request: Request) -> Response:
+    """The list is the first page and has the address /; by its name it is found as well."""
+    query = request.url.query
+    return RedirectResponse(f"/?{query}" if query else "/")
 
 
 async def study(site: Site, request: Request) -> Response:

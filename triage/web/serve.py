@@ -17,6 +17,7 @@ from triage.settings import Settings
 from triage.web.door import TOKEN_PARAMETER, Door
 from triage.web.routes import routes
 from triage.web.site import Site, close, new_site
+from triage.web.sockets import answer_at_once
 from triage.web.worker_process import worker_kept
 
 MAIN_SCRIPT = Path(__file__).parents[1] / "ui" / "main.py"
@@ -70,6 +71,7 @@ def lifespan_of(site: Site, *, worker: bool) -> Callable[[st.App], AbstractAsync
             # Streamlit collects garbage after every run; what is loaded by now need not be looked through each time.
             gc.collect()
             gc.freeze()
+            answer_at_once()
             say(f"Triage is at {address(site, int(config.get_option('server.port')))}")
             yield
 

@@ -1,61 +1,22 @@
 """Studies and rows as the page shows them: plain values and words, made from what the store knows."""
 
-from time import time
 from typing import Any
 
 from data_schemas.explanation import Explanation
 from data_schemas.reading import GivenVerdict, PastScreening
 from data_schemas.score import FindingScore
 from data_schemas.study import StoredInstance, StudyHeader
-from data_schemas.worklist import StudyRecord, WorklistRow
+from data_schemas.worklist import StudyRecord
 from triage.store import Store
 from triage.store.reading import given_verdicts, past_screenings
 from triage.store.studies import numbered_explanations, study_record
-from triage.store.workers import newest_beat
-from triage.store.worklist import counts, position, version, worklist_page
+from triage.store.worklist import position, version
 
-SILENT_S = 60.0
-"""No worker beat for this long: nothing is being screened."""
 METHODS = {"gradcam": "Grad-CAM", "saliency": "Saliency"}
 MEASURES = {
     "gradcam": "what each place adds to the score, in logits",
     "saliency": "how much a change of each place would change the score, in logits",
 }
-
-
-def worklist(store: Store, *, offset: int, limit: int, since: int | None) -> dict[str, Any]:
-    """One page of the reading list; without rows when nothing has changed since that version."""
-    now = version(store)
-    beat = newest_beat(store)
-    answer: dict[str, Any] = {
-        "version": now,
-        "changed": now != since,
-        "worker": beat is not None and time() - beat < SILENT_S,
-    }
-    if now != since:
-        totals = counts(store)
-        rows = worklist_page(store, offset=offset, limit=limit)
-        answer |= {
-            "counts": totals.model_dump(),
-            "total": totals.stat + totals.high + totals.routine + totals.low,
-            "offset": offset,
-            "rows": [row_values(row) for row in rows],
-        }
-    return answer
-
-
-def row_values(row: WorklistRow) -> dict[str, Any]:
-    """One line."""
-    return {
-        "uid": row.study.study_instance_uid,
-        "position": row.position,
-        "level": row.urgency.level,
-        "reason": row.urgency.reason,
-        "status": row.status,
-        "modality": row.modality,
-        "received_at": row.received_at.isoformat(),
-        **patient(row.study),
-    }
 
 
 def patient(study: StudyHeader) -> dict[str, Any]:

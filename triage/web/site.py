@@ -10,6 +10,7 @@ from triage.assembly import open_site, read_limits
 from triage.images.decode_pool import DecodePool
 from triage.settings import Settings
 from triage.store import Store
+from triage.web.arrivals import Arrivals
 from triage.web.door import read_token
 from triage.web.pulse import Pulse
 
@@ -27,6 +28,7 @@ class Site:
     store: Store
     pool: DecodePool
     token: str
+    arrivals: Arrivals
     pulse: Pulse = field(default_factory=Pulse)
     pixel_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PIXEL_THREADS))
 
@@ -51,7 +53,7 @@ def new_site(settings: Settings) -> Site:
         memory_bytes=settings.decode_mib * 1024 * 1024,
         limits=read_limits(settings),
     )
-    return Site(settings, store, pool, read_token(settings.home))
+    return Site(settings, store, pool, read_token(settings.home), Arrivals(settings.spool))
 
 
 def close(site: Site) -> None:

@@ -1,4 +1,7 @@
-"""One file of an upload: streamed to the spool within the limit, then taken in like any other file."""
+"""One file in one request, for programs: streamed to the spool within the limit, then taken in like any other file.
+
+The page sends its files through `triage.web.uploads`, which goes on after a broken connection.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,13 +31,7 @@ async def upload(site: Site, request: Request) -> Response:
     Answers with a list of reports, one a file (a zip archive has several). 413 when the file is larger than the limit
     or the disk too full, 400 for a request that our own page does not make.
     """
-    name = unquote(request.headers.get(NAME_HEADER, ""))[:MAX_NAME].strip()
-    priority = request.query_params.get("priority", "")
-    if not name:
-        return JSONResponse({"error": "the request names no file"}, 400)
-    if priority and priority not in list(Level):
-        return JSONResponse({"error": f"there is no priority {priority[:20]!r}"}, 400)
-    sender = Sender(ordered_priority=Level(priority) if priority else None, source="browser", actor=ACTOR)
+    name, sender = name_of(request), sender_of(site, request)
     try:
         spooled = await spool(site, request)
     except ClientDisconnect:
@@ -45,6 +42,28 @@ async def upload(site: Site, request: Request) -> Response:
         return JSONResponse([as_json(report)], 413, {"Connection": "close"})
     reports = await run_in_threadpool(take_in, site, spooled, name, sender)
     return JSONResponse([as_json(report) for report in reports])
+
+
+def name_of(request: Request) -> str:
+    """The name by which the person knows the file. Raises ValueError."""
+    name = unquote(request.headers.get(NAME_HEADER, ""))[:MAX_NAME].strip()
+    if not name:
+        raise ValueError("the request names no file")
+    return name
+
+
+def sender_of(site: Site, request: Request) -> Sender:
+    """Who sends, with the `priority` that was chosen for files that state none. Raises ValueError."""
+    priority = request.query_params.get("priority", "")
+    if priority and priority not in list(Level):
+        raise ValueError(f"there is no priority {priority[:20]!r}")
+    return Sender(
+        ordered_priority=Level(priority) if priority else None,
+        source="browser",
+        actor=ACTOR,
+        quiet_s=site.settings.quiet_seconds,
+        nifti_modality=site.settings.nifti_modality.upper(),
+    )
 
 
 def take_in(site: Site, spooled: Path, name: str, sender: Sender) -> list[FileReport]:

@@ -60,7 +60,8 @@ class Frame {
   say(fault) {
     const connected = application()?.dataset.testConnectionState === "CONNECTED";
     this.lost = fault === "gone" || connected ? 0 : this.lost + 1;
-    if (stuck(this.lost)) location.reload();
+    // An upload under way would end with the page; it goes on without Streamlit's connection.
+    if (stuck(this.lost) && !("uploading" in document.documentElement.dataset)) location.reload();
     if (fault === this.fault) return;
     this.fault = fault;
     this.root.dataset.fault = fault;

@@ -1,298 +1,290 @@
-import { ask, busyKey, clock, el, instanceOf, level, settle, sexAge, since } from "../shared.js";
+// The reading list: rows hold still under the pointer and the focus; what is new is counted, announced and then shown.
+// @ts-check
+import { busyKey, el, instanceOf, say, settle } from "../shared.js";
+import { keySheet } from "../keys.js";
+import { Feed } from "./feed.js";
+import { Filters } from "./filters.js";
+import { news, successor } from "./order.js";
+import { filtered, narrow, questionOf, searchOf } from "./question.js";
+import { Table } from "./table.js";
 
-const POLL_MS = 2000;
-const LEVELS = [["STAT", "stat"], ["HIGH", "high"], ["ROUTINE", "routine"], ["LOW", "low"]];
-const COLUMNS = [
-  ["place", "", "num"], ["urgency", "Urgency", ""], ["why", "Why", ""], ["who", "Patient", ""], ["id", "ID", "cell-id"],
-  ["age", "Age", ""], ["what", "Study", ""], ["when", "Received", "num"], ["state", "Status", ""],
-];
+/** @typedef {import("./question.js").Question} Question */
+/** @typedef {import("./types").Answer} Answer */
+/** @typedef {import("./types").Whole} Whole */
+
+const TYPED = "triage.find";
+const OPENED = "triage.opened";
+const KEYS = /** @type {const} */ ([["ArrowDown j", "down"], ["ArrowUp k", "up"], ["Enter", "enter"], ["/", "find_key"],
+  ["u", "show_key"], ["[ ]", "turn_key"], ["?", "help"]]);
+const SHOWN_KEYS = { ArrowDown: "↓", ArrowUp: "↑" };
+const STEPS = /** @type {Record<string, number>} */ ({ ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 20, PageUp: -20 });
+const LEAVE_MS = 400;
 
 class Worklist {
+  /** @param {HTMLElement} root */
   constructor(root) {
     this.root = root;
-    this.order = []; // UIDs as they stand on the screen
-    this.rows = new Map(); // UID to the row as it is shown
-    this.latest = null; // the newest answer, which may wait to be shown
-    this.version = -1;
-    this.offset = 0;
-    this.total = 0;
-    this.announced = null; // UIDs of STAT studies that were said already
+    this.question = questionOf(location.search);
+    this.text = sessionStorage.getItem(TYPED) ?? "";
+    /** @type {Whole | null} the newest rows, which may wait to be shown */
+    this.latest = null;
+    /** @type {Record<string, string>} */
+    this.open = {};
+    this.asked = true; // the next rows answer a new question and are shown at once
+    this.inside = false; // the pointer is over the rows
+    this.timer = 0;
+    this.feed = new Feed((answer) => this.receive(answer), (fault) => this.fail(fault && say("worklist.stale", { fault })));
+    this.filters = new Filters({ change: (part) => this.change(part), type: (text) => this.type(text) });
+    this.table = new Table((uid) => this.choose(uid));
+    /** @type {(name: string) => void} */
+    this.go = () => {};
+    this.sheet = keySheet(KEYS.map(([keys, name]) => [named(keys), say(`worklist.${name}`)]), say("worklist.keys"));
+    this.onKey = (/** @type {KeyboardEvent} */ event) => this.key(event);
     this.build();
   }
 
   build() {
-    this.counts = new Map();
-    const counts = LEVELS.map(([name]) => {
-      const number = el("b", { text: "0" });
-      const item = el("span", { class: "count", "data-none": true }, level(name), number);
-      this.counts.set(name, [item, number]);
-      return item;
-    });
-    this.notScored = el("span", { class: "dim" });
-    this.waiting = el("span", { class: "dim" });
+    const button = (/** @type {string} */ name, /** @type {() => void} */ onclick) =>
+      el("button", { type: "button", text: say(`worklist.${name}`), onclick });
     this.fault = el("span", { class: "fault", role: "status" });
-    this.spoken = el("span", { class: "spoken", role: "status", "aria-live": "polite" });
-    this.news = el("button", { class: "news", type: "button", onclick: () => this.adopt() });
-    this.pager = el("span", { class: "dim" });
-    this.back = el("button", { type: "button", text: "Earlier", class: "hidden", onclick: () => this.turn(-1) });
-    this.forth = el("button", { type: "button", text: "Later", class: "hidden", onclick: () => this.turn(1) });
-    this.body = el("tbody", { onclick: (event) => this.clicked(event) });
-    const head = el("tr", {}, COLUMNS.map(([, title, kind]) => el("th", { scope: "col", class: kind, text: title })));
-    this.table = el(
-      "table", { "aria-label": "Reading list, the next study first" },
-      el("colgroup", {}, COLUMNS.map(([name]) => el("col", { class: name }))), el("thead", {}, head), this.body,
-    );
-    this.empty = el("div", { class: "empty" }, el("p", { text: "Asking for the list …" }));
-    this.scroll = el("div", { class: "scroll" }, this.table, this.empty);
-    this.root.replaceChildren(
-      el("div", { class: "summary" }, counts, this.notScored, this.waiting, this.fault, el("span", { class: "fill" }),
-        this.news, this.pager, this.back, this.forth, this.spoken),
-      this.scroll,
-    );
-    this.table.classList.add("hidden");
+    this.spoken = el("span", { class: "spoken", role: "status", "aria-live": "assertive" });
+    this.news = el("button", { class: "news", type: "button", onclick: () => this.adopt(), "aria-keyshortcuts": "u" });
+    this.pager = el("span", { class: "dim pages" });
+    this.back = button("earlier", () => this.turn(-1));
+    this.forth = button("later", () => this.turn(1));
+    this.help = el("button", { type: "button", class: "help", text: "?", "aria-label": say("worklist.help"), onclick: () => this.sheet.toggle() });
+    this.empty = el("div", { class: "empty" }, el("p", { text: say("worklist.asking") }));
+    this.table.node.classList.add("hidden");
+    this.scroll = el("div", { class: "scroll" }, this.table.node, this.empty);
+    const summary = el("div", { class: "summary" }, this.filters.node, el("span", { class: "fill" }),
+      this.news, this.pager, this.back, this.forth, this.help, this.spoken);
+    this.root.replaceChildren(summary, this.fault, this.scroll, this.sheet);
+    this.table.body.addEventListener("pointerenter", () => this.hold());
+    this.table.body.addEventListener("pointerleave", () => this.release());
+    this.table.body.addEventListener("focusout", () => this.release());
   }
 
-  start(data, open) {
-    this.pageRows = data.page_rows;
-    this.open = open;
-    if (this.running) return;
-    this.running = new AbortController();
-    this.onKey = (event) => this.key(event);
+  /** @param {{page_rows: number}} data @param {(name: string) => void} go */
+  start(data, go) {
+    this.feed.limit = data.page_rows;
+    this.go = go;
+    if (this.feed.running) return;
     document.addEventListener("keydown", this.onKey);
-    this.poll();
+    this.filters.show(this.question, this.text, narrow(this.question, this.text));
+    this.feed.ask(this.question, this.text);
   }
 
   stop() {
-    clearTimeout(this.timer);
-    this.running?.abort();
-    this.running = null;
+    this.feed.stop();
+    window.clearTimeout(this.timer);
     document.removeEventListener("keydown", this.onKey);
   }
 
-  async poll() {
-    clearTimeout(this.timer);
-    const running = this.running;
-    try {
-      if (!document.hidden || this.version < 0) await this.refresh(running.signal);
-    } catch (error) {
-      if (running.signal.aborted) return;
-      this.fault.textContent = `Not up to date: ${error.message}. Trying again.`;
-    }
-    if (this.running === running && !running.signal.aborted) this.timer = setTimeout(() => this.poll(), POLL_MS);
+  /** @param {Partial<Question>} part */
+  change(part) {
+    this.put(filtered(this.question, part));
   }
 
-  async refresh(signal) {
-    const query = new URLSearchParams({ offset: this.offset, limit: this.pageRows, since: this.version });
-    const answer = await ask(`/api/worklist?${query}`, { signal });
-    const first = this.version < 0;
-    if (answer.changed && answer.offset !== this.offset) return; // an answer to an older question
-    this.fault.textContent = answer.worker || !this.pending(answer) ? "" : "No worker is running: studies wait unscored.";
-    this.version = answer.version;
-    if (answer.changed) this.receive(answer, first);
-    this.tick();
+  /** @param {string} text */
+  type(text) {
+    if (text === this.text) return;
+    this.text = text;
+    sessionStorage.setItem(TYPED, text);
+    this.put(filtered(this.question, {}));
   }
 
-  pending(answer) {
-    return (answer.counts ?? this.latest?.counts)?.waiting > 0;
+  /** @param {Question} question */
+  put(question) {
+    this.question = question;
+    this.asked = true;
+    this.address();
+    this.filters.show(question, this.text, narrow(question, this.text));
+    this.feed.ask(question, this.text);
   }
 
-  /** New rows: contents are brought up to date in place; a new order waits until it is asked for. */
-  receive(answer, first) {
-    const before = this.latest;
+  /** @param {number} by */
+  turn(by) {
+    const rows = this.latest?.rows ?? [];
+    if (!rows.length || (by < 0 ? this.back : this.forth).disabled) return;
+    this.scroll.scrollTop = 0;
+    const place = by < 0 ? { after: "", before: rows[0].cursor } : { after: rows[rows.length - 1].cursor, before: "" };
+    this.put({ ...this.question, ...place });
+  }
+
+  /** @param {Answer} answer */
+  receive(answer) {
+    if (answer.open) this.open = answer.open;
+    this.announce(answer.stat ?? []);
+    if (answer.changed) this.take(/** @type {Whole} */ (answer));
+    this.table.tick();
+    this.table.states(this.open);
+    const idle = !answer.worker && (this.latest?.counts.waiting ?? 0) > 0;
+    this.fail(idle ? say("worklist.no_worker") : "");
+  }
+
+  /** Contents are brought up to date in place; a new order waits while a reader points at a row. @param {Whole} answer */
+  take(answer) {
     this.latest = answer;
-    this.total = answer.total;
-    for (const [name, key] of LEVELS) {
-      const [item, number] = this.counts.get(name);
-      number.textContent = answer.counts[key].toLocaleString();
-      item.toggleAttribute("data-none", answer.counts[key] === 0);
+    if (answer.before === 0 && this.question.before) this.settleAtTop();
+    this.filters.count(answer.counts);
+    if (this.asked || !this.held()) this.adopt();
+    else {
+      this.table.refresh(answer.rows);
+      this.tell(answer);
     }
-    this.notScored.textContent = answer.counts.not_scored ? `not scored ${answer.counts.not_scored}` : "";
-    this.waiting.textContent = answer.counts.waiting ? `waiting ${answer.counts.waiting}` : "";
-    this.announce(answer, before);
-    if (first || this.order.length === 0) {
-      this.adopt();
-      return;
-    }
-    const now = new Map(answer.rows.map((row) => [row.uid, row]));
-    for (const uid of this.order) {
-      const row = now.get(uid);
-      const line = this.line(uid);
-      line.toggleAttribute("data-gone", !row);
-      if (row) this.fill(line, { ...row, position: this.rows.get(uid).position });
-    }
-    this.tellNews(answer);
+    this.page(answer);
   }
 
-  tellNews(answer) {
-    const shown = new Set(this.order);
-    const added = answer.rows.filter((row) => !shown.has(row.uid));
-    const stat = answer.rows.filter((row) => row.level === "STAT" && this.rows.get(row.uid)?.shownLevel !== "STAT").length;
-    const same = answer.rows.length === this.order.length && answer.rows.every((row, i) => row.uid === this.order[i]);
-    this.news.toggleAttribute("data-some", !same);
-    if (same) return;
-    const words = [];
-    if (added.length) words.push(`${added.length} new`);
-    if (stat) words.push(`${stat} now STAT`);
-    if (!words.length) words.push("the order has changed");
-    this.news.textContent = `${words.join(", ")}: update (u)`;
+  /** The first page is the top of the list, whatever comes to stand there; no place holds it. */
+  settleAtTop() {
+    this.question = { ...this.question, before: "" };
+    this.feed.question = this.question;
+    this.address();
   }
 
-  announce(answer, before) {
-    const stat = answer.rows.filter((row) => row.level === "STAT");
-    if (this.announced === null || before?.offset !== answer.offset) {
-      this.announced = new Set([...(this.announced ?? []), ...stat.map((row) => row.uid)]);
-      return;
-    }
-    const fresh = stat.filter((row) => !this.announced.has(row.uid));
-    fresh.forEach((row) => this.announced.add(row.uid));
-    if (fresh.length === 1) this.spoken.textContent = `New STAT study: ${fresh[0].name || "no name"}, ${fresh[0].description}`;
-    else if (fresh.length) this.spoken.textContent = `${fresh.length} new STAT studies`;
+  address() {
+    history.replaceState(history.state, "", location.pathname + searchOf(location.search, this.question) + location.hash);
   }
 
-  /** Shows the newest order; the focus stays on the same study. */
+  held() {
+    return this.table.order.length > 0 && (this.inside || this.table.focused() !== null);
+  }
+
+  hold() {
+    this.inside = true;
+    window.clearTimeout(this.timer);
+  }
+
+  release() {
+    window.clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      this.inside = this.table.body.matches(":hover");
+      if (this.news.hasAttribute("data-some") && !this.held()) this.adopt();
+    }, LEAVE_MS);
+  }
+
+  /** @param {Whole} answer */
+  tell(answer) {
+    const { added, stat, moved } = news(this.table.order, answer.rows, (uid) => this.table.shownLevel(uid));
+    const words = stat ? say("worklist.news_stat", { count: stat }) : added ? say("worklist.news", { count: added }) : say("worklist.reordered");
+    this.news.textContent = say("worklist.show", { what: words });
+    this.news.toggleAttribute("data-some", moved);
+    this.news.toggleAttribute("data-stat", moved && stat > 0);
+  }
+
+  /** The newest order; what a reader looks at keeps its place on the screen. */
   adopt() {
     const answer = this.latest;
     if (!answer) return;
-    const hadFocus = this.focused();
-    const lines = new Map([...this.body.children].map((line) => [line.dataset.uid, line]));
-    this.order = answer.rows.map((row) => row.uid);
-    this.rows = new Map();
-    this.body.replaceChildren(...answer.rows.map((row) => {
-      const line = lines.get(row.uid) ?? this.newLine(row.uid);
-      line.removeAttribute("data-gone");
-      this.fill(line, { ...row, shownLevel: row.level });
-      return line;
-    }));
+    const focus = this.table.focused();
+    const before = this.table.order;
+    const anchor = this.asked ? null : this.anchor();
+    this.table.show(answer.rows);
+    this.table.states(this.open);
     this.news.removeAttribute("data-some");
-    const none = this.order.length === 0;
-    this.table.classList.toggle("hidden", none);
-    this.empty.classList.toggle("hidden", !none);
-    if (none) this.showEmpty();
-    this.page();
-    const wanted = hadFocus ?? this.remembered();
-    if (wanted) this.focus(this.order.includes(wanted) ? wanted : this.order[0], hadFocus !== null);
-    else this.rove(this.order[0]);
+    this.none(answer);
+    if (anchor) this.scroll.scrollTop += this.top(anchor.uid) - anchor.top;
+    const opened = sessionStorage.getItem(OPENED);
+    if (focus) this.table.focus(successor(before, this.table.order, focus), false);
+    else if (this.asked && opened && this.table.order.includes(opened) && this.idle()) this.table.focus(opened);
+    else this.table.rove(this.table.order[0]);
+    sessionStorage.removeItem(OPENED);
+    this.asked = false;
   }
 
-  showEmpty() {
+  /** Whether nothing has the focus, so that taking it disturbs nobody. */
+  idle() {
+    return document.activeElement === document.body || document.activeElement === null;
+  }
+
+  /** The first row that is seen whole, where the list is scrolled at all. */
+  anchor() {
+    if (this.scroll.scrollTop === 0) return null;
+    const edge = this.scroll.getBoundingClientRect().top + 24;
+    const uid = this.table.order.find((one) => this.top(one) >= edge);
+    return uid ? { uid, top: this.top(uid) } : null;
+  }
+
+  /** @param {string} uid */
+  top(uid) {
+    return this.table.lines.get(uid)?.line.getBoundingClientRect().top ?? 0;
+  }
+
+  /** @param {Whole} answer */
+  none(answer) {
+    const nothing = answer.rows.length === 0;
+    this.table.node.classList.toggle("hidden", nothing);
+    this.empty.classList.toggle("hidden", !nothing);
+    if (!nothing) return;
+    const narrowed = narrow(this.question, this.text);
     this.empty.replaceChildren(
-      el("p", { text: "Nothing is waiting to be read." }),
-      el("p", { text: "Studies appear here as soon as they arrive, the most urgent first." }),
-      el("button", { class: "main", type: "button", text: "Upload studies", onclick: () => this.open("upload") }),
+      el("p", { text: say(narrowed ? "worklist.none_found" : "worklist.nothing") }),
+      narrowed ? null : el("p", { text: say("worklist.nothing_more") }),
+      narrowed
+        ? el("button", { type: "button", text: say("worklist.clear"), onclick: () => this.filters.cleared() })
+        : el("button", { class: "main", type: "button", text: say("worklist.upload"), onclick: () => this.go("upload") }),
     );
   }
 
-  page() {
-    const many = this.total > this.pageRows;
-    const last = Math.min(this.offset + this.order.length, this.total);
-    this.pager.textContent = many ? `${this.offset + 1} to ${last} of ${this.total.toLocaleString()}` : "";
+  /** @param {Whole} answer */
+  page(answer) {
+    const last = answer.before + answer.rows.length;
+    const many = answer.found > answer.rows.length;
+    const narrowed = narrow(this.question, this.text);
+    this.pager.textContent = many
+      ? say("worklist.pages", { first: answer.before + 1, last, count: answer.found })
+      : narrowed ? say("worklist.found", { count: answer.found, total: answer.total }) : "";
     this.back.classList.toggle("hidden", !many);
     this.forth.classList.toggle("hidden", !many);
-    this.back.disabled = this.offset === 0;
-    this.forth.disabled = last >= this.total;
+    this.back.disabled = answer.before === 0;
+    this.forth.disabled = last >= answer.found;
   }
 
-  turn(by) {
-    this.offset = Math.max(0, this.offset + by * this.pageRows);
-    this.order = [];
-    this.version = -1;
-    this.scroll.scrollTop = 0;
-    this.running?.abort();
-    this.running = new AbortController();
-    this.poll();
+  /** @param {{name: string, description: string}[]} stat studies that came to stand at STAT since the last answer */
+  announce(stat) {
+    if (!stat.length) return;
+    const [first] = stat;
+    this.spoken.textContent = stat.length === 1
+      ? say("worklist.stat_named", { name: first.name || say("worklist.no_name"), study: first.description })
+      : say("worklist.stat_several", { count: stat.length });
   }
 
-  newLine(uid) {
-    const cells = COLUMNS.map(([name, , kind]) => el("td", { class: `${name} ${kind}` }));
-    const link = el("a", { href: `/study?uid=${encodeURIComponent(uid)}`, tabindex: "-1", draggable: "false" });
-    cells[3].append(link);
-    const line = el("tr", { "data-uid": uid }, cells);
-    return line;
+  /** @param {string} fault */
+  fail(fault) {
+    this.fault.textContent = fault;
+    this.fault.classList.toggle("hidden", fault === "");
   }
 
-  fill(line, row) {
-    const known = this.rows.get(row.uid);
-    this.rows.set(row.uid, { shownLevel: known?.shownLevel, ...row });
-    const [place, urgency, why, who, id, years, what, when, state] = line.children;
-    put(place, row.position);
-    if (urgency.firstChild?.dataset?.level !== row.level) urgency.replaceChildren(level(row.level));
-    put(why, row.reason, true);
-    put(who.firstChild, row.name || "no name");
-    who.title = row.name;
-    put(id, row.id, true);
-    put(years, sexAge(row));
-    put(what, [row.modality, row.description].filter(Boolean).join(" "), true);
-    when.title = clock(row.received_at);
-    put(state, row.status);
-    state.dataset.state = row.status;
-    line.dataset.level = row.level;
-  }
-
-  tick() {
-    for (const line of this.body.children) put(line.children[7], since(this.rows.get(line.dataset.uid).received_at));
-  }
-
-  line(uid) {
-    return [...this.body.children].find((line) => line.dataset.uid === uid);
-  }
-
-  focused() {
-    const active = this.root.getRootNode().activeElement;
-    return active?.closest?.("tbody tr")?.dataset.uid ?? null;
-  }
-
-  remembered() {
-    return sessionStorage.getItem("triage.opened");
-  }
-
-  rove(uid) {
-    for (const line of this.body.children) line.children[3].firstChild.tabIndex = line.dataset.uid === uid ? 0 : -1;
-  }
-
-  focus(uid, scroll = true) {
-    if (!uid) return;
-    this.rove(uid);
-    this.line(uid)?.children[3].firstChild.focus({ preventScroll: !scroll });
-  }
-
-  step(by) {
-    const here = this.order.indexOf(this.focused());
-    const next = here < 0 ? 0 : Math.min(Math.max(here + by, 0), this.order.length - 1);
-    this.focus(this.order[next]);
-  }
-
+  /** @param {KeyboardEvent} event */
   key(event) {
     if (busyKey(event)) return;
-    const inPage = event.composedPath()[0];
-    const onControl = inPage instanceof Element && inPage.closest("button, input, [role=button], header");
-    const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 20, PageUp: -20 };
-    if (event.key in steps && !onControl) this.step(steps[event.key]);
-    else if (event.key === "Enter" && this.focused()) this.choose(this.focused());
-    else if (event.key === "u" && this.news.hasAttribute("data-some")) this.adopt();
+    const at = event.composedPath()[0];
+    const onControl = at instanceof Element && at.closest("button, input, select, [role=button], header");
+    /** @type {Record<string, () => void>} */
+    const others = {
+      "/": () => this.filters.text.focus(), "?": () => this.sheet.toggle(), u: () => this.adopt(),
+      "[": () => this.turn(-1), "]": () => this.turn(1),
+    };
+    if (event.key in STEPS && !onControl) this.table.step(STEPS[event.key]);
+    else if (event.key === "Enter" && this.table.focused()) this.choose(/** @type {string} */ (this.table.focused()));
+    else if (event.key in others) others[event.key]();
     else return;
     event.preventDefault();
   }
 
-  clicked(event) {
-    const line = event.target.closest("tr");
-    if (!line || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    this.choose(line.dataset.uid);
-  }
-
-  /** Only ever the UID that stands on the line, never its place. */
+  /** @param {string} uid */
   choose(uid) {
-    sessionStorage.setItem("triage.opened", uid);
-    this.open(uid);
+    sessionStorage.setItem(OPENED, uid);
+    this.go(uid);
   }
 }
 
-function put(node, text, title = false) {
-  const words = String(text ?? "");
-  if (node.textContent !== words) node.textContent = words;
-  if (title && node.title !== words) node.title = words;
+/** @param {string} keys */
+function named(keys) {
+  return Object.entries(SHOWN_KEYS).reduce((text, [name, sign]) => text.replace(name, sign), keys);
 }
 
+/** @param {import("./types").Streamlit} streamlit */
 export default function ({ data, parentElement, setTriggerValue }) {
   settle(data);
   const list = instanceOf(parentElement, (root) => new Worklist(root));
