@@ -1,11 +1,10 @@
 """CARD.md: what a person should know before trusting a bundle, from its manifest and evaluation.json alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest
-from pipelines.chest import KNOWN_LIMITS
+from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest, Fit
 from pipelines.evaluate import read_evaluation
 from triage.models.bundle import read_manifest
 
@@ -47,25 +46,57 @@ def card(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
 
 def taken(manifest: BundleManifest) -> str:
     """Accepted images in a sentence."""
-    accepts, prepare = manifest.accepts, manifest.prepare
+    accepts, volume = manifest.accepts, manifest.accepts.volume
+    words = f"Modality {' or '.join(accepts.modalities)}, body part {' or '.join(accepts.body_parts)}"
+    if accepts.views:
+        words += f", views {' and '.join(accepts.views)}"
+    if accepts.min_age_years:
+        words += f", patients from {accepts.min_age_years:g} years"
+    words += f", at least {accepts.min_side_px} pixels a side. "
+    if volume is not None:
+        lying = " or ".join(volume.orientations) or "any"
+        words += (
+            f"Series of {volume.min_slices} to {volume.max_slices} {lying} slices of {volume.min_thickness_mm:g} to "
+            f"{volume.max_thickness_mm:g} mm, scored slice by slice; the series' score is the mean of its "
+            f"{volume.pooled} highest. Marked and scored all the same: {listed_words(volume.tolerates)}. "
+        )
+    return words + scaled(manifest)
+
+
+def scaled(manifest: BundleManifest) -> str:
+    """How values reach the network."""
+    prepare = manifest.prepare
+    size = f"{prepare.width} x {prepare.height}"
+    fitted = "stretched" if prepare.fit is Fit.STRETCH else "fitted"
+    if prepare.windows:
+        windows = listed_words(f"level {center:g} width {width:g}" for center, width in prepare.windows)
+        return f"Values are seen through the window {windows} and {fitted} to {size}."
     return (
-        f"{' and '.join(accepts.modalities)} images of the chest, views {' and '.join(accepts.views)}, patients from "
-        f"{accepts.min_age_years:g} years, at least {accepts.min_side_px} pixels a side. Secondary captures of such "
-        f"images are scored with a mark. What a person would see is scaled from its {prepare.low_percentile:g} to "
-        f"{prepare.high_percentile:g} percentile and stretched to {prepare.width} x {prepare.height}."
+        f"What a person would see is scaled from its {prepare.low_percentile:g} to {prepare.high_percentile:g} "
+        f"percentile and {fitted} to {size}."
     )
+
+
+def listed_words(words: Iterable[str]) -> str:
+    """Words with commas, or "nothing"."""
+    return ", ".join(words) or "nothing"
 
 
 def made_from(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     """Data and starting weights, with what is wrong with the data."""
-    data = evaluation["data"]
-    youngest, oldest = data["age_years"]
-    return (
-        f"{manifest.origin}\n\n{data['images']} films of {data['patients']} patients of {youngest:g} to {oldest:g} "
-        f"years; views {listed(data['views'])}; collections {listed(data['sources'])}. {data['read_again']} were read "
-        "again by radiologists, which then decides about opacity and abnormality; a film whose report and re-read "
-        "contradict each other counts for no other finding. All other labels were mined from reports by a program."
-    )
+    data, unit = evaluation["data"], evaluation["unit"]
+    ages = ""
+    if data["age_years"]:
+        youngest, oldest = data["age_years"]
+        ages = f" of {youngest:g} to {oldest:g} years"
+    words = [f"{data['images']} images of {data['patients']} patients{ages}; collections {listed(data['sources'])}."]
+    if len(data["views"]) > 1:
+        words.append(f"Views {listed(data['views'])}.")
+    if data["read_again"]:
+        words.append(f"{data['read_again']} were read again by radiologists.")
+    if evaluation["pooled"]:
+        words.append(f"Figures are those of a whole {unit}, not of its slices.")
+    return f"{manifest.origin}\n\n{' '.join(words)} {evaluation['labels']}"
 
 
 def findings_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
@@ -96,16 +127,16 @@ def findings_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> s
 
 def lifting_words(evaluation: Mapping[str, Any]) -> str:
     """What the table means for the order."""
-    alarms, data = evaluation["alarms"], evaluation["data"]
+    alarms, data, unit = evaluation["alarms"], evaluation["data"], evaluation["unit"]
     return (
-        f"{evaluation['recipe']['folds']}-fold cross-validation by patient ({data['patients']} patients; films "
-        "whose label is not known are left out); 95 % intervals draw whole patients. A finding changes the "
+        f"{evaluation['recipe']['folds']}-fold cross-validation by patient ({data['patients']} patients; a {unit} "
+        "whose label is not known is left out); 95 % intervals draw whole patients. A finding changes the "
         f"order only where the lower bound of the lower of the first two AUROCs is at least {EVIDENCE_FLOOR:.2f}. "
         f"At the operating points, at least one such finding acts on "
-        f"{share(alarms['of_films_without_abnormality'])} of the films without abnormality and on "
+        f"{share(alarms['of_films_without_abnormality'])} of those without abnormality and on "
         f"{share(alarms['of_abnormal_films'])} of the abnormal ones. Operating points were chosen on the same "
-        "out-of-fold films that sensitivity and specificity are given for. Probabilities are calibrated to how often "
-        "findings occur in the training films, where they are more frequent than in most hospitals."
+        "out-of-fold answers that sensitivity and specificity are given for. Probabilities are calibrated to how often "
+        "findings occur in the training data, where they are more frequent than in most hospitals."
     )
 
 
@@ -114,24 +145,28 @@ def groups_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str
     tables = []
     for title, key in (("collection", "by_source"), ("view", "by_view"), ("label", "by_label")):
         groups = sorted({group for f in evaluation["findings"].values() for group in f[key]})
+        if len(groups) < 2:
+            continue
         lines = [f"| finding, by {title} | " + " | ".join(groups) + " |", "|---" * (len(groups) + 1) + "|"]
         for finding in manifest.findings:
             found = evaluation["findings"][finding.name][key]
             cells = [ranged(found[g]["auroc"]) + f" ({found[g]['positives']})" if g in found else "" for g in groups]
             lines.append(f"| {finding.label} | " + " | ".join(cells) + " |")
         tables.append("\n".join(lines))
-    return "\n\n".join([*tables, "In brackets: films with the finding."])
+    if not tables:
+        return "All images come from one collection, one view and one kind of label."
+    return "\n\n".join([*tables, "In brackets: how many have the finding."])
 
 
 def refused(evaluation: Mapping[str, Any]) -> str:
     """The distribution gate."""
     gate = evaluation["distribution"]
-    lines = ["| images dressed as DX | tested | stopped |", "|---|---|---|"]
+    lines = ["| other images, dressed like those it takes | tested | stopped |", "|---|---|---|"]
     lines += [f"| {kind} | {row['images']} | {share(row['stopped'])} |" for kind, row in gate["stopped"].items()]
     return (
-        f"Images too far from the training films in the network's features ({gate['method']} distance, "
+        f"Images too far from the training images in the network's features ({gate['method']} distance, "
         f"{gate['directions']} directions, threshold {gate['threshold']}) are not scored. The threshold keeps "
-        f"{share(gate['kept_of_unseen_patients'])} of the films of patients that were not seen, and "
+        f"{share(gate['kept_of_unseen_patients'])} of the images of patients that were not seen, and "
         f"{share(gate['kept_of_changed_films'])} of them with other contrast and framing. Not tested: "
         f"{gate['not_tested']}.\n\n" + "\n".join(lines)
     )
@@ -141,7 +176,7 @@ def failures(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     """What is known to go wrong."""
     weak = [finding.label for finding in manifest.findings if not finding.may_lift]
     data = evaluation["data"]
-    lines = list(KNOWN_LIMITS)
+    lines = list(evaluation["known_limits"])
     if data["mined_opacities_read_again"]:
         lines.append(
             f"Of {data['mined_opacities_read_again']} mined lung opacities that radiologists read again they kept "

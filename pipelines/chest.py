@@ -1,13 +1,11 @@
 """The chest-radiograph bundle in words and plain values: what it looks for, takes, is for and is not for."""
 
-from dataclasses import dataclass
+from functools import partial
 
 from data_schemas.bundle import (
     Accepts,
     BundleManifest,
-    Calibration,
     Code,
-    Evidence,
     FindingSpec,
     Fit,
     NetworkSpec,
@@ -15,6 +13,10 @@ from data_schemas.bundle import (
     PrepareSpec,
 )
 from data_schemas.urgency import Level
+from pipelines.cohort import ABNORMAL, read_cohort
+from pipelines.outside import dressed
+from pipelines.task import Target, Task
+from triage.images.pixels import picture
 
 MIN_AGE_YEARS = 18.0
 MEAN, STD = 127 / 255, 128 / 255
@@ -35,33 +37,20 @@ KNOWN_LIMITS = (
 """What is wrong with the data, for the card."""
 
 
-@dataclass(frozen=True)
-class ChestFinding:
-    """What one output means and what a positive one asks for."""
-
-    label: str
-    proposes: Level
-    specificity: float
-    """Share of the films without it that its operating point leaves alone."""
-    code: Code | None = None
-
-
-CHEST_FINDINGS: dict[str, ChestFinding] = {
-    "opacity": ChestFinding("lung opacity", Level.HIGH, 0.90, Code(scheme="DCM", value="112123", meaning="Opacity")),
-    "effusion": ChestFinding(
+TARGETS: dict[str, Target] = {
+    "opacity": Target("lung opacity", Level.HIGH, 0.90, Code(scheme="DCM", value="112123", meaning="Opacity")),
+    "effusion": Target(
         "pleural effusion", Level.HIGH, 0.90, Code(scheme=SNOMED, value="60046008", meaning="Pleural effusion")
     ),
-    "pneumothorax": ChestFinding(
+    "pneumothorax": Target(
         "pneumothorax", Level.STAT, 0.95, Code(scheme=SNOMED, value="36118008", meaning="Pneumothorax")
     ),
-    "cardiomegaly": ChestFinding(
+    "cardiomegaly": Target(
         "cardiomegaly", Level.ROUTINE, 0.90, Code(scheme=SNOMED, value="8186001", meaning="Cardiomegaly")
     ),
-    "oedema": ChestFinding(
-        "lung oedema", Level.HIGH, 0.90, Code(scheme=SNOMED, value="19242006", meaning="Pulmonary edema")
-    ),
-    "nodule_or_mass": ChestFinding("nodule or mass", Level.HIGH, 0.90),
-    "abnormal": ChestFinding("any abnormality", Level.ROUTINE, 0.90),
+    "oedema": Target("lung oedema", Level.HIGH, 0.90, Code(scheme=SNOMED, value="19242006", meaning="Pulmonary edema")),
+    "nodule_or_mass": Target("nodule or mass", Level.HIGH, 0.90),
+    "abnormal": Target("any abnormality", Level.ROUTINE, 0.90),
 }
 """By name, in the order of the network's outputs. ROUTINE lifts an order of LOW and nothing else."""
 
@@ -92,21 +81,6 @@ def accepts(side: int) -> Accepts:
     )
 
 
-def finding_spec(name: str, calibration: Calibration, point: float, words: str, evidence: Evidence) -> FindingSpec:
-    """One finding of the manifest."""
-    finding = CHEST_FINDINGS[name]
-    return FindingSpec(
-        name=name,
-        label=finding.label,
-        code=finding.code,
-        calibration=calibration,
-        operating_point=point,
-        operating_point_chosen=words,
-        proposes=finding.proposes,
-        evidence=evidence,
-    )
-
-
 def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: OodSpec) -> BundleManifest:
     """The manifest before write_bundle fills in its hashes."""
     return BundleManifest(
@@ -132,3 +106,25 @@ def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: 
         ood=ood,
         test_vector_sha256="",
     )
+
+
+TASK = Task(
+    name="cxr",
+    unit="film",
+    targets=TARGETS,
+    overall=ABNORMAL,
+    labels=(
+        "Where radiologists read a film again, that decides about opacity and abnormality; a film whose report and "
+        "re-read contradict each other counts for no other finding. All other labels were mined from reports by a "
+        "program."
+    ),
+    known_limits=KNOWN_LIMITS,
+    channels=1,
+    prepare=prepare_spec,
+    manifest=manifest,
+    read=partial(read_cohort, min_age_years=MIN_AGE_YEARS),
+    pixels=picture,
+    dressed=dressed,
+    outside=("head CT", "OCT", "photograph", "noise"),
+    not_tested="radiographs of hands and other limbs: none were at hand",
+)

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +47,16 @@ class Case:
     image: Path
     patient_id: str
     age_years: float
-    view: str
+    """NaN where it is not known."""
     source: str
     labels: Mapping[str, float]
-    """1 stated, 0 not stated, NaN where the two readings contradict each other."""
-    read_again: bool
+    """1 stated, 0 not stated, NaN where nothing is known, as where two readings contradict each other."""
+    view: str = ""
+    read_again: bool = False
     """Whether radiologists looked again (RSNA Pneumonia Challenge 2018)."""
-    mined_opacity: bool
+    mined_opacity: bool = False
     """Whether the report alone states an opacity."""
-    expert: Mapping[str, float]
+    expert: Mapping[str, float] = field(default_factory=dict)
     """Adjudicated reads of the few images that have them; never trained on."""
 
 

@@ -121,9 +121,9 @@ def mean_auroc(logits: Floats, labels: NDArray[np.float32]) -> float:
     return float(np.nanmean(found))
 
 
-def alarms(judged: Mapping[str, Judged], lifting: Collection[str]) -> dict[str, float | None]:
-    """Share of the films without any abnormality that at least one lifting finding acts on, and of the abnormal."""
-    whole = judged["abnormal"]
+def alarms(judged: Mapping[str, Judged], lifting: Collection[str], overall: str) -> dict[str, float | None]:
+    """Share of what has no abnormality (`overall` says) that at least one lifting finding acts on, and of the rest."""
+    whole = judged[overall]
     keys = {image: place for place, image in enumerate(whole.images)}
     acted = np.zeros(len(whole.images), dtype=bool)
     for name in lifting:

@@ -3,7 +3,7 @@
 What the fixed layers give is computed once per image and variant, so that an epoch costs a few seconds on a processor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from data_schemas.bundle import PrepareSpec
-from pipelines.cohort import Case
-from triage.images.pixels import picture
+from triage.images.pixels import StoredPixels
 from triage.models.networks import EfficientNetLite0, MapNetwork, build, load_imagenet
 from triage.models.prepare import prepare
 
@@ -45,9 +44,9 @@ class Recipe:
     seed: int = 20261123
 
 
-def inputs(cases: Sequence[Case], spec: PrepareSpec) -> NDArray[np.float32]:
-    """(cases, channels, height, width): each image as the product prepares it."""
-    return np.stack([prepare(picture(case.image), spec).tensor for case in cases])
+def inputs(images: Iterable[StoredPixels], spec: PrepareSpec) -> NDArray[np.float32]:
+    """(images, channels, height, width): each image as the product prepares it."""
+    return np.stack([prepare(image, spec).tensor for image in images])
 
 
 def variant(

@@ -28,10 +28,6 @@ class Outside:
     """Patient, or photograph: never in both halves of development and test."""
     values: Grey
 
-    def dressed(self) -> StoredPixels:
-        """As a 12-bit DX image would arrive."""
-        return dressed(self.values)
-
 
 def dressed(values: Grey) -> StoredPixels:
     """8-bit grey (rows, columns) as 12-bit stored values of a DX image."""

@@ -1,6 +1,6 @@
 """The distance and threshold of the distribution gate, and what it stops."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from data_schemas.bundle import PrepareSpec
 from pipelines.cross_validation import Way, statistics_of
 from pipelines.evaluate import number, stopped_share
-from pipelines.outside import Outside, for_development
+from pipelines.outside import Grey, Outside, for_development
+from triage.images.pixels import StoredPixels
 from triage.models import ood
 from triage.models.networks import MapNetwork
 from triage.models.prepare import prepare
 
+Dress = Callable[[Grey], StoredPixels]
 KEPT = 0.99
-"""Share of films of unseen patients that the threshold keeps, also when their contrast and framing are changed."""
+"""Share of images of unseen patients that the threshold keeps, also when their contrast and framing are changed."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Choice:
     way: Way
     threshold: float
     kept: float
-    """Share of unseen patients' films, as they are."""
+    """Share of unseen patients' images, as they are."""
     kept_changed: float
     """The same with other contrast and framing, as another hospital might send them."""
     stopped_in_development: Mapping[Way, float]
@@ -46,15 +48,16 @@ def choose_way(
     strangers: Sequence[Outside],
     spec: PrepareSpec,
     device: str,
+    dressed: Dress,
 ) -> Choice:
-    """The way that stops most of the development half of `strangers` where it keeps 99 % of unseen patients' films.
+    """The way that stops most of the development half of `strangers` where it keeps 99 % of unseen patients' images.
 
-    `features` are the final network's of all training films. Ways that stop equally many are told apart by how far
+    `features` are the final network's of all training images. Ways that stop equally many are told apart by how far
     beyond the threshold the nearest twentieth lies.
-    The threshold keeps that share of the films as they are and of those with other contrast and framing: films of
+    The threshold keeps that share of the images as they are and of those with other contrast and framing: images of
     another hospital lie further out than those of the same one.
     """
-    seen = stranger_features(network, strangers, spec, device)
+    seen = stranger_features(network, strangers, spec, device, dressed)
     helps = for_development(strangers)
     kinds = np.array([one.kind for one in strangers])
     thresholds = {
@@ -91,26 +94,31 @@ def choose_way(
 
 
 def as_is_and_changed(distances: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distances (variants, images) of the films as they are, and of all that were changed more than mirrored."""
+    """Distances (variants, images) of the images as they are, and of all that were changed more than mirrored."""
     changed = distances[2:].ravel()
     return distances[0], changed if changed.size else distances[0]
 
 
 def stranger_features(
-    network: MapNetwork, strangers: Sequence[Outside], spec: PrepareSpec, device: str, batch: int = 32
+    network: MapNetwork,
+    strangers: Sequence[Outside],
+    spec: PrepareSpec,
+    device: str,
+    dressed: Dress,
+    batch: int = 32,
 ) -> NDArray[np.float32]:
-    """(images, k): features of the images dressed as radiographs, through the product's preparation."""
+    """(images, k): features of the images dressed like those of the bundle, through the product's preparation."""
     network = network.to(device).eval()
     parts = []
     with torch.inference_mode():
         for start in range(0, len(strangers), batch):
-            tensors = [prepare(one.dressed(), spec).tensor for one in strangers[start : start + batch]]
+            tensors = [prepare(dressed(one.values), spec).tensor for one in strangers[start : start + batch]]
             parts.append(network(torch.from_numpy(np.stack(tensors)).to(device))[2].cpu().numpy())
     network.cpu()
     return np.concatenate(parts)
 
 
-def outside_table(choice: Choice) -> dict[str, Any]:
+def outside_table(choice: Choice, not_tested: str) -> dict[str, Any]:
     """The part of evaluation.json about the distribution gate: what the test half of the strangers met."""
     kinds = {
         str(kind): {
@@ -130,5 +138,5 @@ def outside_table(choice: Choice) -> dict[str, Any]:
             f"{method} {count}": number(share) for (method, count), share in choice.stopped_in_development.items()
         },
         "stopped": kinds,
-        "not_tested": "radiographs of hands and other limbs: none were at hand",
+        "not_tested": not_tested,
     }

@@ -10,7 +10,7 @@ from data_schemas.bundle import EVIDENCE_FLOOR
 from pipelines.card import card
 from pipelines.cohort import read_cohort
 from pipelines.evaluate import read_evaluation
-from pipelines.outside import noise, photographs, read_folder
+from pipelines.outside import dressed, noise, photographs, read_folder
 from triage.images.decode import decode
 from triage.images.headers import ReadLimits, read_header
 from triage.images.pixels import StoredPixels, picture
@@ -69,11 +69,11 @@ def test_real_dicom_films_are_kept(bundle, shared_data, name):
 
 @pytest.mark.parametrize("kind", ["head_ct/slices", "oct"])
 def test_other_images_dressed_as_radiographs_are_stopped(bundle, shared_data, kind):
-    strangers = [one.dressed() for one in read_folder(kind, shared_data / kind, SAMPLE)]
+    strangers = [dressed(one.values) for one in read_folder(kind, shared_data / kind, SAMPLE)]
     assert len(strangers) == SAMPLE
     assert stopped(bundle, strangers) >= 0.95
 
 
 @pytest.mark.parametrize("drawn", [noise, photographs])
 def test_noise_and_photographs_dressed_as_radiographs_are_stopped(bundle, drawn):
-    assert stopped(bundle, [one.dressed() for one in drawn(SAMPLE, seed=7)]) >= 0.95
+    assert stopped(bundle, [dressed(one.values) for one in drawn(SAMPLE, seed=7)]) >= 0.95

@@ -6,11 +6,11 @@ import pytest
 from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest
 from data_schemas.errors import TriageError
 from pipelines.card import card
-from pipelines.chest import CHEST_FINDINGS
+from pipelines.chest import TARGETS, TASK
 from pipelines.cohort import FINDINGS
 from pipelines.evaluate import read_evaluation
 from pipelines.fit import Recipe
-from pipelines.train import Plan, train_chest
+from pipelines.train import Plan, train
 from tests.pipelines.drawn import row, write_cohort, write_manifest
 from triage.models.bundle import load_bundle, read_manifest, verify_bundle
 
@@ -25,13 +25,13 @@ def plan(data: Path, out: Path) -> Plan:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run of the whole pipeline on drawn films."""
     folder = tmp_path_factory.mktemp("trained")
-    train_chest(plan(write_cohort(folder / "data"), folder / "cxr"))
+    train(TASK, plan(write_cohort(folder / "data"), folder / "cxr"))
     return folder / "cxr"
 
 
 def test_a_run_leaves_a_bundle_that_the_product_takes(trained, tmp_path):
     manifest = verify_bundle(trained, tmp_path)
-    assert [finding.name for finding in manifest.findings] == list(FINDINGS) == list(CHEST_FINDINGS)
+    assert [finding.name for finding in manifest.findings] == list(FINDINGS) == list(TARGETS)
     assert sum(path.stat().st_size for path in trained.rglob("*") if path.is_file()) < 15_000_000
     assert (trained / "configs" / "inference.json").is_file()
 
@@ -72,7 +72,7 @@ def test_the_card_says_what_the_evaluation_says(trained):
 
 
 def test_the_same_seed_and_films_give_the_same_weights(trained, tmp_path):
-    again = train_chest(plan(write_cohort(tmp_path / "data"), tmp_path / "cxr"))
+    again = train(TASK, plan(write_cohort(tmp_path / "data"), tmp_path / "cxr"))
     first = read_manifest(trained)
     assert without_ood(again) == without_ood(first)
     assert json.loads((tmp_path / "cxr" / "evaluation.json").read_text()) == read_evaluation(trained)
@@ -92,7 +92,7 @@ def test_the_drawn_bundle_scores_what_it_was_shown(trained, tmp_path):
 
     bundle = load_bundle(trained, tmp_path / "cache", "onnx", threads=1)
     cases = read_cohort(write_cohort(tmp_path / "data"))
-    logits = bundle.score(inputs(cases, bundle.manifest.prepare)).logits
+    logits = bundle.score(inputs((TASK.pixels(case.image) for case in cases), bundle.manifest.prepare)).logits
     abnormal = label_matrix(cases, FINDINGS)[:, FINDINGS.index("abnormal")] == 1
     assert auroc(logits[:, FINDINGS.index("abnormal")].astype(float), abnormal) > 0.9
 
@@ -100,5 +100,5 @@ def test_the_drawn_bundle_scores_what_it_was_shown(trained, tmp_path):
 def test_films_without_a_finding_are_refused_in_words(tmp_path):
     folder = write_cohort(tmp_path / "data", patients=8)
     write_manifest(folder, [row(number, labels="No Finding") for number in range(12)])
-    with pytest.raises(TriageError, match="no films with and without"):
-        train_chest(plan(folder, tmp_path / "cxr"))
+    with pytest.raises(TriageError, match="no film with and without"):
+        train(TASK, plan(folder, tmp_path / "cxr"))

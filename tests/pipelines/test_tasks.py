@@ -1,0 +1,115 @@
+"""Head CT and OCT: what their labels say, how slices become a study, and a whole run on drawn scans."""
+
+import csv
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from data_schemas.errors import TriageError
+from pipelines import head, retina
+from pipelines.card import card
+from pipelines.cohort import folds_by_patient, label_matrix
+from pipelines.evaluate import read_evaluation
+from pipelines.fit import Recipe
+from pipelines.train import Plan, train, units_of
+from triage.images.display import modality_values
+from triage.models.bundle import read_manifest, verify_bundle
+
+SLICES = 8
+COLUMNS = [*head.COLUMNS.values()]
+
+
+def drawn_slice(bleeds: bool, number: int) -> np.ndarray:
+    picture = np.zeros((72, 72))
+    cv2.ellipse(picture, (36, 36), (26, 30), 0, 0, 360, 255.0, 3)
+    cv2.ellipse(picture, (36, 36), (24, 28), 0, 0, 360, 110.0, -1)
+    if bleeds:
+        cv2.circle(picture, (28, 30), 8, 220.0, -1)
+    noisy = picture + np.random.default_rng(number).normal(scale=5, size=picture.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 patients of 8 slices; every second one bleeds on two slices, each kind of bleed in turn."""
+    folder = tmp_path_factory.mktemp("scans")
+    (folder / "slices").mkdir()
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["patient", "slice", "file", "age", *COLUMNS])
+        writer.writeheader()
+        for patient in range(24):
+            for place in range(SLICES):
+                bleeds = patient % 2 == 0 and place in (3, 4)
+                kinds = dict.fromkeys(COLUMNS, 0) | {"hemorrhage": int(bleeds)}
+                kinds[COLUMNS[1 + patient // 2 % 6]] = int(bleeds)
+                name = f"slices/{patient:03}_{place}.png"
+                cv2.imwrite(str(folder / name), drawn_slice(bleeds, 100 * patient + place))
+                writer.writerow({"patient": patient, "slice": place, "file": name, "age": 40, **kinds})
+    return folder
+
+
+def test_a_picture_of_the_window_becomes_hounsfield_units_again(scans: Path) -> None:
+    pixels = head.slice_pixels(scans / "slices" / "000_3.png")
+    values = modality_values(pixels)
+    assert values.min() == pytest.approx(-20)
+    assert values.max() == pytest.approx(100)
+
+
+def test_a_study_is_the_mean_of_its_highest_slices_and_has_what_one_of_them_has(scans: Path) -> None:
+    cases = head.read_slices(scans)
+    labels = label_matrix(cases, tuple(head.TARGETS))
+    units = units_of(head.TASK, cases, labels, folds_by_patient(cases, 2, 0))
+    assert len(units.members) == 24
+    assert units.labels[:, 0].sum() == 12
+    logits = np.arange(len(cases), dtype=np.float64)[:, None].repeat(len(head.TARGETS), axis=1)
+    first = [place for place, case in enumerate(cases) if case.patient_id == units.cases[0].patient_id]
+    assert units.logits(logits)[0, 0] == pytest.approx(np.mean(first[-3:]))
+
+
+def test_a_run_on_drawn_scans_leaves_a_bundle_that_reads_series(scans: Path, tmp_path: Path) -> None:
+    recipe = Recipe(epochs=1, batch=16, variants=2)
+    plan = Plan(scans, tmp_path / "head_ct", None, side=64, folds=2, recipe=recipe, resamples=40, outside_count=6)
+    train(head.TASK, plan)
+    manifest, evaluation = verify_bundle(tmp_path / "head_ct", tmp_path / "cache"), read_evaluation(plan.out)
+    assert manifest.accepts.volume is not None
+    assert manifest.findings[0].evidence.positives == 12
+    assert evaluation["findings"]["haemorrhage"]["auroc"]["value"] > 0.9
+    text = (plan.out / "CARD.md").read_text(encoding="utf-8")
+    assert text == card(read_manifest(plan.out), evaluation)
+    assert "level 40 width 120" in text
+    assert "Figures are those of a whole scan" in text
+
+
+def test_one_label_leaves_what_may_go_with_it_unknown() -> None:
+    assert retina.labels_of("NORMAL") == dict.fromkeys(retina.TARGETS, 0.0)
+    oedema = retina.labels_of("DME")
+    assert (oedema["referable"], oedema["macular_oedema"], oedema["drusen_or_cnv"]) == (1.0, 1.0, 0.0)
+    assert math.isnan(oedema["epiretinal_membrane"])
+    assert retina.labels_of("CNV")["drusen_or_cnv"] == retina.labels_of("AMD")["drusen_or_cnv"] == 1.0
+
+
+def test_a_white_border_is_blackened_and_a_bright_layer_is_not() -> None:
+    values = np.full((100, 120), 40, np.uint8)
+    values[50:56, 10:110] = 255
+    scan = values.copy()
+    scan[:20] = 255
+    cleaned = retina.without_border(scan)
+    assert cleaned[:18].max() == 40
+    assert np.array_equal(cleaned[30:], values[30:])
+    assert np.array_equal(retina.without_border(values), values)
+
+
+@pytest.mark.parametrize("read", [head.read_slices, retina.read_scans])
+def test_a_folder_without_a_manifest_is_named(read, tmp_path: Path) -> None:
+    with pytest.raises(TriageError, match=r"manifest\.csv is missing"):
+        read(tmp_path)
+
+
+def test_the_real_cohorts_have_the_patients_they_should(shared_data: Path) -> None:
+    slices, scans = head.read_slices(shared_data / "head_ct"), retina.read_scans(shared_data / "oct")
+    assert (len(slices), len({case.patient_id for case in slices})) == (2471, 82)
+    assert len(scans) == 1228
+    assert {case.source for case in scans} == {"OCTDL", "Kermany OCT2017"}
