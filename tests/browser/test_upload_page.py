@@ -2,17 +2,20 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
+from pydicom.uid import generate_uid
 
 from tests.bundles import write_reader
-from tests.dicom import as_bytes, dx
-from tests.web.served import ROOT, Served, served
+from tests.dicom import as_bytes, dx, values_like_a_film
+from tests.web.served import ROOT, Served, free_port, served
 from triage.assembly import open_site
 from triage.settings import SHIPPED_BUNDLES, load_settings
 from triage.store.worklist import worklist_page
@@ -45,13 +48,84 @@ def shipped_page(tmp_path: Path, shipped: Path) -> Iterator[Served]:
         yield running
 
 
-def upload(tab: Page, page: Served, path: Path) -> None:
-    """Chooses the folder or file and waits until the page says that all is done."""
+@pytest.fixture
+def quiet(tmp_path: Path) -> Iterator[Served]:
+    """A page without a worker: what arrives stays waiting."""
+    with served(tmp_path / "home") as running:
+        yield running
+
+
+def show(tab: Page, page: Served) -> None:
     tab.goto(page.entry)
     tab.goto(f"{page.url}/upload")
+    expect(tab.locator(".drop .title")).to_be_visible()
+
+
+def choose(tab: Page, path: Path) -> None:
     part = "folder" if path.is_dir() else "files"
     tab.locator(f"input[data-part={part}]").set_input_files(path)
-    expect(tab.locator(".summary [role=status]")).to_contain_text("All ", timeout=240_000)
+
+
+def all_done(tab: Page, timeout: float = 60_000) -> None:
+    expect(tab.locator(".root[data-queue=done]")).to_be_visible(timeout=timeout)
+    expect(tab.locator(".summary .count")).to_contain_text("done")
+
+
+def upload(tab: Page, page: Served, path: Path) -> None:
+    """Chooses the folder or file and waits until the page says that all is done."""
+    show(tab, page)
+    choose(tab, path)
+    all_done(tab, 240_000)
+
+
+def count(tab: Page, name: str) -> Locator:
+    return tab.locator(f".counts [data-count={name}]")
+
+
+def drop(tab: Page, *paths: Path) -> None:
+    """As a person drops files from the desktop."""
+    box = tab.locator(".drop").bounding_box()
+    assert box is not None
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    session = tab.context.new_cdp_session(tab)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 20}
+        session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+
+
+def films(folder: Path, number: int, studies: int = 1) -> Path:
+    """That many small films of that many studies."""
+    folder.mkdir(parents=True)
+    template = dx(values_like_a_film(32, 32))
+    uids = [generate_uid() for _ in range(studies)]
+    for at in range(number):
+        template.StudyInstanceUID = uids[at * studies // number]
+        template.PatientName = f"BATCH^{at * studies // number}"
+        template.SOPInstanceUID = generate_uid()
+        template.file_meta.MediaStorageSOPInstanceUID = template.SOPInstanceUID
+        (folder / f"{at:04}.dcm").write_bytes(as_bytes(template))
+    return folder
+
+
+def large_film(path: Path, mib: int) -> Path:
+    """A film with that much of padding behind it (PS3.10 7.2)."""
+    dataset = dx()
+    dataset.DataSetTrailingPadding = b"\0" * (mib * 1024 * 1024)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(as_bytes(dataset))
+    return path
+
+
+def spooled(page: Served) -> list[Path]:
+    return list((page.home / "spool").iterdir())
+
+
+def stored(page: Served) -> list[Path]:
+    return [path for path in (page.home / "files" / "instances").rglob("*") if path.is_file()]
+
+
+def drawn_lines(tab: Page) -> int:
+    return tab.locator(".list .line").count()
 
 
 def test_a_folder_with_good_and_bad_files_is_told_file_by_file(tab: Page, page: Served, tmp_path: Path) -> None:
@@ -59,20 +133,228 @@ def test_a_folder_with_good_and_bad_files_is_told_file_by_file(tab: Page, page: 
     (folder / "inner").mkdir(parents=True)
     (folder / "inner" / "film").write_bytes(as_bytes(dx(PatientName="UPLOADED^ONE")))
     (folder / "letter.dcm").write_bytes(b"%PDF-1.7 nothing that can be read here")
+    (folder / "nothing.dcm").write_bytes(b"")
     upload(tab, page, folder)
-    good = tab.locator(".file", has_text="sent/inner/film")
-    expect(good.locator(".outcome")).to_have_text("taken in")
-    bad = tab.locator(".file", has_text="sent/letter.dcm")
-    expect(bad).to_have_attribute("data-state", "refused")
-    assert bad.locator(".outcome").text_content()
-    expect(tab.locator(".summary .refused")).to_have_text("1 refused")
-    study = tab.locator(".study")
+    expect(count(tab, "taken")).to_have_text("1 taken in")
+    expect(count(tab, "refused")).to_have_text("2 refused")
+    letter = tab.locator(".refusal", has_text="sent/letter.dcm")
+    expect(letter.locator(".why")).to_have_text("a PDF document, not an image; ask for the DICOM file")
+    expect(tab.locator(".refusal", has_text="sent/nothing.dcm").locator(".why")).to_have_text("is empty")
+    study = tab.locator(".line.study")
     expect(study).to_contain_text("UPLOADED, ONE")
-    expect(study.get_by_text("ranked")).to_be_visible(timeout=60_000)
-    study.get_by_role("button", name="Open").click()
+    study.locator("button.fold").click()
+    good = tab.locator(".line.file", has_text="sent/inner/film")
+    expect(good.locator(".outcome")).to_have_text("taken in")
+    expect(study.get_by_text("ranked", exact=True)).to_be_visible(timeout=60_000)
+    study.get_by_role("link", name="Open UPLOADED, ONE").click()
     expect(tab.locator(".head .name")).to_have_text("UPLOADED, ONE")
     expect(tab.locator(".root[data-image]")).to_be_visible()
     expect(tab.get_by_text("Grad-CAM of Effusion")).to_be_visible(timeout=60_000)
+
+
+def test_five_hundred_files_arrive_and_only_some_lines_are_drawn(tab: Page, quiet: Served, tmp_path: Path) -> None:
+    show(tab, quiet)
+    choose(tab, films(tmp_path / "many", 500, studies=5))
+    expect(tab.locator(".line.head[data-group=waiting]")).to_contain_text("Waiting their turn")
+    tab.locator(".line.head[data-group=waiting] button").click()
+    all_done(tab)
+    expect(tab.locator(".summary .count")).to_have_text("All 500 files done")
+    expect(count(tab, "taken")).to_have_text("500 taken in")
+    expect(tab.locator(".line.study")).to_have_count(5)
+    tab.locator(".line.study button.fold").first.click()
+    expect(tab.locator(".line.file").first).to_be_visible()
+    assert drawn_lines(tab) < 80
+    tab.locator(".list").evaluate("list => { list.scrollTop = list.scrollHeight; }")
+    expect(tab.locator(".line.study").last).to_contain_text("BATCH, 4")
+    assert drawn_lines(tab) < 80
+    assert len(stored(quiet)) == 500
+    assert spooled(quiet) == []
+
+
+def test_the_same_files_again_are_already_here(tab: Page, quiet: Served, tmp_path: Path) -> None:
+    folder = films(tmp_path / "twice", 3)
+    show(tab, quiet)
+    choose(tab, folder)
+    all_done(tab)
+    tab.get_by_role("button", name="Clear the list").click()
+    expect(tab.locator(".root[data-queue=empty]")).to_be_visible()
+    choose(tab, folder)
+    all_done(tab)
+    expect(count(tab, "here")).to_have_text("3 already here")
+    expect(count(tab, "taken")).to_have_count(0)
+
+
+def test_a_dropped_folder_and_a_dropped_archive(tab: Page, quiet: Served, tmp_path: Path) -> None:
+    folder = films(tmp_path / "dropped" / "deep", 3).parent
+    archive = tmp_path / "packed.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("inner/one.dcm", as_bytes(dx()))
+        packed.writestr("readme.txt", "no image")
+    show(tab, quiet)
+    drop(tab, folder, archive)
+    all_done(tab)
+    expect(count(tab, "taken")).to_have_text("4 taken in")
+    expect(tab.locator(".refusal")).to_contain_text("packed.zip: readme.txt")
+    expect(tab.locator(".line.file", has_text="packed.zip").last.locator(".outcome")).to_contain_text("1 of 2")
+
+
+def test_pause_and_go_on(tab: Page, quiet: Served, tmp_path: Path) -> None:
+    show(tab, quiet)
+    choose(tab, films(tmp_path / "paused", 150))
+    expect(count(tab, "taken")).to_be_visible()
+    tab.get_by_role("button", name="Pause", exact=True).click()
+    expect(tab.locator(".root[data-queue=paused]")).to_be_visible()
+    held = tab.locator(".summary .count").text_content()
+    assert held is not None and "of 150" in held
+    tab.wait_for_load_state("networkidle")
+    expect(tab.locator(".summary .count")).to_have_text(held)
+    tab.get_by_role("button", name="Go on", exact=True).click()
+    all_done(tab)
+    expect(count(tab, "taken")).to_have_text("150 taken in")
+
+
+def test_cancel_leaves_nothing_half_written(tab: Page, quiet: Served, tmp_path: Path) -> None:
+    large_film(tmp_path / "sent" / "a.dcm", 60)
+    (tmp_path / "sent" / "b.dcm").write_bytes(as_bytes(dx()))
+    show(tab, quiet)
+    held: list[Route] = []
+
+    def second(route: Route) -> None:
+        if route.request.headers.get("upload-offset") == "0":
+            route.continue_()
+        else:
+            held.append(route)
+
+    tab.route("**/api/uploads/**", second)
+    choose(tab, tmp_path / "sent")
+    expect(tab.locator(".line.file .outcome").first).to_contain_text("sending")
+    until(tab, lambda: bool(held))
+    assert len(spooled(quiet)) == 1
+    tab.unroute("**/api/uploads/**")
+    tab.get_by_role("button", name="Cancel all").click()
+    all_done(tab)
+    expect(count(tab, "cancelled")).to_have_text("2 not sent")
+    until(tab, lambda: spooled(quiet) == [])
+    assert stored(quiet) == []
+
+
+def test_a_broken_connection_is_waited_out(tab: Page, quiet: Served, tmp_path: Path) -> None:
+    large_film(tmp_path / "sent" / "a.dcm", 30)
+    show(tab, quiet)
+    offsets: list[str] = []
+    down = [True]
+
+    def breaks(route: Route) -> None:
+        offset = route.request.headers.get("upload-offset")
+        if offset != "0" and down[0]:
+            route.abort("connectionreset")
+            return
+        if offset is not None:
+            offsets.append(offset)
+        route.continue_()
+
+    tab.route("**/api/uploads/**", breaks)
+    choose(tab, tmp_path / "sent")
+    expect(tab.locator(".fault")).to_contain_text("goes on by itself")
+    down[0] = False
+    tab.get_by_role("button", name="Try now").click()
+    all_done(tab)
+    expect(count(tab, "taken")).to_have_text("1 taken in")
+    assert offsets.count("0") == 1, "what had arrived was not sent again"
+    assert (tmp_path / "sent" / "a.dcm").read_bytes() == stored(quiet)[0].read_bytes()
+
+
+def test_a_killed_server_and_a_new_one_in_the_middle_of_the_batch(tab: Page, tmp_path: Path) -> None:
+    folder = films(tmp_path / "sent", 200, studies=2)
+    large_film(folder / "0100_large.dcm", 40)
+    home, port = tmp_path / "home", free_port()
+    with served(home, port=port) as first:
+        show(tab, first)
+        choose(tab, folder)
+        until(tab, lambda: any(path.stat().st_size > 2**23 for path in home.glob("spool/*.upload.part")))
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+    expect(tab.locator(".fault")).to_contain_text("Nothing is lost")
+    with served(home, port=port) as second:
+        all_done(tab, 90_000)
+        expect(count(tab, "taken")).to_have_text("201 taken in")
+        expect(count(tab, "refused")).to_have_count(0)
+        assert len(stored(second)) == 201
+        assert spooled(second) == []
+
+
+def test_it_goes_on_while_other_pages_are_read_and_leaving_asks_first(tab: Page, quiet: Served, tmp_path: Path) -> None:
+    show(tab, quiet)
+    choose(tab, films(tmp_path / "sent", 200))
+    tab.get_by_role("link", name="Models").click()
+    expect(tab.get_by_text("Verification")).to_be_visible()
+    assert tab.evaluate("'uploading' in document.documentElement.dataset"), "still under way"
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    tab.once("dialog", stay)
+    tab.evaluate("() => { location.href = '/audit'; }")
+    until(tab, lambda: asked == ["beforeunload"])
+    tab.get_by_role("link", name="Upload").click()
+    expect(tab.locator(".summary .count")).to_contain_text("200 files done")
+    all_done(tab)
+    expect(count(tab, "taken")).to_have_text("200 taken in")
+
+
+def test_by_keyboard_alone_with_a_priority(tab: Page, quiet: Served, tmp_path: Path) -> None:
+    folder = films(tmp_path / "sent", 2)
+    show(tab, quiet)
+    focus(tab, "[value=ROUTINE]")
+    tab.keyboard.press("ArrowUp")
+    tab.keyboard.press("ArrowUp")
+    expect(tab.get_by_role("radio", name="STAT")).to_be_checked()
+    focus(tab, "button:text-is('Choose files')", "Shift+Tab")
+    with tab.expect_file_chooser() as chooser:
+        tab.keyboard.press("Enter")
+    chooser.value.set_files(sorted(folder.iterdir()))
+    all_done(tab)
+    expect(tab.locator(".line.study .level")).to_have_text("STAT")
+    focus(tab, ".line.study button.fold")
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".line.file")).to_have_count(2)
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".head .name")).to_have_text("BATCH, 0")
+
+
+def focus(tab: Page, selector: str, key: str = "Tab") -> None:
+    """Reaches an element as those do who have no mouse."""
+    wanted = tab.locator(selector)
+    for _ in range(40):
+        if wanted.evaluate("node => node.getRootNode().activeElement === node"):
+            return
+        tab.keyboard.press(key)
+    raise AssertionError(f"{selector} is not reached by keyboard")
+
+
+def test_a_file_beyond_the_limit_is_refused_and_the_others_go_on(
+    tab: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIAGE_MAX_FILE_MIB", "1")
+    large_film(tmp_path / "sent" / "a.dcm", 20)
+    (tmp_path / "sent" / "b.dcm").write_bytes(as_bytes(dx()))
+    with served(tmp_path / "home") as small:
+        upload(tab, small, tmp_path / "sent")
+        expect(tab.locator(".refusal")).to_contain_text("larger than the limit of 1 MiB")
+        expect(count(tab, "taken")).to_have_text("1 taken in")
+        assert spooled(small) == []
+
+
+def until(tab: Page, so: Callable[[], bool], tries: int = 600) -> None:
+    """Lets the page work until something outside of it is so."""
+    for _ in range(tries):
+        if so():
+            return
+        tab.wait_for_timeout(50)
+    raise AssertionError("it did not come to that")
 
 
 def test_the_same_files_end_in_the_same_order_as_from_the_command_line(
@@ -81,11 +363,13 @@ def test_the_same_files_end_in_the_same_order_as_from_the_command_line(
     folder = shared_data / "dicom"
     said = screened_by_command(folder, tmp_path / "other", shipped)
     upload(tab, shipped_page, folder)
-    refused = {
-        line.locator(".file-name").get_attribute("title") for line in tab.locator(".file[data-state=refused]").all()
-    }
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.get_by_role("button", name="Copy the refusals").click()
+    expect(tab.get_by_role("button", name="Copied")).to_be_visible()
+    copied = tab.evaluate("navigator.clipboard.readText()").splitlines()
+    refused = {line.partition(": ")[0] for line in copied if ".zip: " not in line}
     expected = {os.path.relpath(line["file"], folder.parent) for line in said if "refused" in line}
-    assert {name for name in refused if name and ": " not in name} == expected
+    assert refused == expected
     in_order = [line["study_instance_uid"] for line in said if "position" in line]
     assert in_order
     store = open_site(load_settings(home=shipped_page.home))

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from data_schemas.urgency import Level
+from data_schemas.worklist import FileReport
 from tests.dicom import as_bytes, dx
 from tests.web.asgi import Answer, ask
 from triage.intake.limits import IntakeLimits
@@ -22,7 +23,7 @@ from triage.intake.sweep import remove_abandoned, sweep
 from triage.store.studies import study_record
 from triage.store.trail import entries
 from triage.web import uploads
-from triage.web.arrivals import Arrivals
+from triage.web.arrivals import Arrival, Arrivals
 from triage.web.door import Door
 from triage.web.routes import routes
 from triage.web.site import Site, opened
@@ -330,10 +331,20 @@ def test_parts_that_nobody_wrote_to_for_a_day_go(app: Starlette, inside: dict[st
     assert in_spool(site) == []
 
 
+def test_an_archive_read_anew_after_a_kill_tells_only_what_the_browser_does_not_know(tmp_path: Path) -> None:
+    arrival = Arrival(tmp_path / "none")
+    arrival.reports += [FileReport(file=str(number), accepted=False, sentence="no") for number in range(3)]
+    assert arrival.since(5) == []
+    arrival.reports += [FileReport(file=str(number), accepted=False, sentence="no") for number in range(3, 8)]
+    assert [report.file for report in arrival.since(5)] == ["5", "6", "7"]
+    assert [report.file for report in arrival.since(6)] == ["6", "7"]
+    assert len(arrival.reports) == 2
+
+
 def test_what_became_of_files_does_not_pile_up(
     app: Starlette, inside: dict[str, str], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("triage.web.arrivals.MAX_REPORTS", 10)
+    monkeypatch.setattr("triage.web.arrivals.MAX_KNOWN", 5)
     for number in range(20):
         put(app, inside, [b"none"], 0, 4, upload=f"{number:032x}")
     assert len(site.arrivals.known) <= 6

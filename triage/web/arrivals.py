@@ -21,8 +21,8 @@ from data_schemas.worklist import FileReport
 from triage.intake.sweep import remove_abandoned
 
 SUFFIX = ".upload.part"
-MAX_REPORTS = 50_000
-"""Reports kept for browsers that ask again; about 20 MB."""
+MAX_KNOWN = 100
+"""Uploads that ended and are kept for browsers that lost the answer; each tab sends one file at a time."""
 SWEEP_S = 3600.0
 
 Reports = Generator[FileReport, None, None]
@@ -46,7 +46,9 @@ class Arrival:
 
     part: Path
     reports: list[FileReport] = field(default_factory=list)
-    """Grows while an archive is read."""
+    """Grows while an archive is read; those that the browser has are let go."""
+    told: int = 0
+    """How many were let go."""
     reading: "asyncio.Task[None] | None" = None
     stop: threading.Event = field(default_factory=threading.Event)
     lock: anyio.Lock = field(default_factory=anyio.Lock)
@@ -112,6 +114,13 @@ class Arrival:
                 if self.stop.is_set():
                     return
 
+    def since(self, first: int) -> list[FileReport]:
+        """Reports from that one on; the browser has those before it."""
+        known = min(max(first - self.told, 0), len(self.reports))
+        del self.reports[:known]
+        self.told += known
+        return self.reports[max(first - self.told, 0) :]
+
     async def settled(self, patience_s: float) -> BaseException | None:
         """Waits that long for the reading to end; gives the fault that ended it, if any."""
         if self.reading is None:
@@ -140,12 +149,10 @@ class Arrivals:
         self.known.pop(name, None)
 
     async def tidy(self) -> None:
-        """Forgets the oldest that ended, and now and then removes parts that nobody wrote to for a day."""
-        while sum(len(one.reports) + 1 for one in self.known.values()) > MAX_REPORTS:
-            oldest = next((name for name, one in self.known.items() if one.idle), None)
-            if oldest is None:
-                break
-            self.forget(oldest)
+        """Forgets the oldest that rest, and now and then removes parts that nobody wrote to for a day."""
+        idle = [name for name, one in self.known.items() if one.idle]
+        for name in idle[:-MAX_KNOWN]:
+            self.forget(name)
         if monotonic() - self.swept_at > SWEEP_S:
             self.swept_at = monotonic()
             await run_in_threadpool(remove_abandoned, self.spool)

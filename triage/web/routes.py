@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from math import isfinite
 
-import anyio
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,12 +15,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from data_schemas.errors import NotFound, TriageError
-from triage.explain.drawing import clear_png
+from triage.explain.drawing import SCALES, Scale, clear_png
 from triage.images.display import png
 from triage.store.studies import explanation_by_number, stored_instance
 from triage.web import reader, shown, uploads
 from triage.web.answers import refusal
 from triage.web.parts import part
+from triage.web.pixels import frame
 from triage.web.site import Site
 from triage.web.state import health, state
 from triage.web.trail import trail_csv
@@ -52,6 +52,7 @@ def routes(site: Site) -> list[Route]:
         ("POST", "/api/studies/{uid}/unread", reader.unread),
         ("POST", "/api/studies/{uid}/shown", reader.map_shown),
         ("GET", "/api/images/{sop_uid}", image),
+        ("GET", "/api/frames/{sop_uid}", frame),
         ("GET", "/api/maps/{number}", overlay),
         ("GET", "/api/trail.csv", trail_csv),
         ("POST", "/api/upload", upload),
@@ -99,22 +100,25 @@ async def image(site: Site, request: Request) -> Response:
     def draw() -> bytes:
         return png(site.pool.read(instance.path, instance.header), window)
 
-    return Response(await in_turn(site, draw), media_type="image/png", headers=PIXEL_HEADERS)
+    return Response(await site.in_turn(draw), media_type="image/png", headers=PIXEL_HEADERS)
 
 
 async def overlay(site: Site, request: Request) -> Response:
-    """A map's colours with transparency, edge to edge over the image."""
+    """A map's colours with transparency, edge to edge over the image; `scale` names the colours."""
     number = request.path_params["number"]
     if not number.isdecimal() or len(number) > 18:
         raise NotFound("there is no such map")
     _, explanation = await run_in_threadpool(explanation_by_number, site.store, int(number))
-    content = await in_turn(site, partial(clear_png, explanation, MAP_SIDE_PX))
+    content = await site.in_turn(partial(clear_png, explanation, MAP_SIDE_PX, scale=scale_of(request)))
     return Response(content, media_type="image/png", headers=PIXEL_HEADERS)
 
 
-async def in_turn(site: Site, work: Callable[[], bytes]) -> bytes:
-    """Work on pixels in a thread, a few at a time."""
-    return await anyio.to_thread.run_sync(work, limiter=site.pixel_turns)
+def scale_of(request: Request) -> Scale:
+    """The colours that are asked for. Raises ValueError."""
+    name = request.query_params.get("scale", "inferno")
+    if name not in SCALES:
+        raise ValueError(f"scale must be one of {', '.join(SCALES)}")
+    return name
 
 
 def window_of(request: Request) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from triage.store import Store
 from triage.store.reading import given_verdicts, past_screenings
 from triage.store.studies import numbered_explanations, study_record
 from triage.store.worklist import position, version
+from triage.web.pixels import CONTENT
 
 METHODS = {"gradcam": "Grad-CAM", "saliency": "Saliency"}
 MEASURES = {
@@ -91,6 +92,8 @@ def image(instance: StoredInstance) -> dict[str, Any]:
         "received_at": instance.received_at.isoformat(),
         "modality": header.modality,
         "view": header.view_position,
+        "content": instance.sha256[:CONTENT],
+        "frames": header.frames,
         "orientation": list(header.patient_orientation or ()),
         "spacing_mm": list(header.pixel_spacing_mm or ()),
         "description": header.series_description,

@@ -1,6 +1,6 @@
 """What all requests share: settings, the store, the decoder of pixels and the token, opened once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -31,6 +31,10 @@ class Site:
     arrivals: Arrivals
     pulse: Pulse = field(default_factory=Pulse)
     pixel_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PIXEL_THREADS))
+
+    async def in_turn(self, work: Callable[[], bytes]) -> bytes:
+        """Work on pixels in a thread, a few at a time."""
+        return await anyio.to_thread.run_sync(work, limiter=self.pixel_turns)
 
 
 @contextmanager

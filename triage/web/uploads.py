@@ -152,7 +152,7 @@ async def answer(site: Site, request: Request, arrival: Arrival) -> Response:
             return refusal(507, fault.sentence)
         raise fault
     state = "arriving" if arrival.reading is None else "done" if arrival.done else "reading"
-    reports = [report.model_dump(mode="json") for report in arrival.reports[first:]]
+    reports = [report.model_dump(mode="json") for report in arrival.since(first)]
     return JSONResponse({"offset": arrival.offset, "state": state, "reports": reports})
 
 

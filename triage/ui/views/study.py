@@ -29,13 +29,21 @@ def page() -> None:
         st.session_state["neighbours"] = neighbours(uid)
     before, after = st.session_state["neighbours"]
     result = part("viewer")(
-        key="viewer", data={"uid": uid, "previous": before, "next": after, **place()}, on_go_change=lambda: None
+        key="viewer",
+        data={"uid": uid, "map": number("map"), "previous": before, "next": after, **place()},
+        on_go_change=lambda: None,
     )
     if result.go == "worklist":
         go_to("worklist")
     elif result.go:
-        st.query_params["uid"] = result.go
+        st.query_params.from_dict({"uid": result.go})
         st.rerun()
+
+
+def number(name: str) -> int | None:
+    """A number of the address; None where there is none."""
+    text = str(st.query_params.get(name, ""))
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
 def neighbours(uid: str) -> tuple[str | None, str | None]:

@@ -160,6 +160,7 @@ export class List {
         cancel.setAttribute("aria-label", say("upload.give_up_named", { name: item.name }));
       }
       node.dataset.state = item.state === "done" ? item.outcome : item.state;
+      track.classList.toggle("still", item.state === "done" || (item.state === "waiting" && !item.sent));
       bar.style.width = `${shareOf(item) * 100}%`;
       const text = this.told(item);
       if (outcome.textContent !== text) outcome.textContent = outcome.title = text;
@@ -171,7 +172,9 @@ export class List {
   told(item) {
     if (item.state === "done") return item.sentence;
     if (item.state === "reading") return say("upload.reading", { count: item.members });
-    if (item.state === "waiting") return say(item.sent > 0 ? "upload.interrupted" : "upload.waiting");
+    const broken = this.queue.retry.at > 0 && item === this.queue.current;
+    if (broken || (item.state === "waiting" && item.sent > 0)) return say("upload.interrupted");
+    if (item.state === "waiting") return say("upload.waiting");
     return item.gone ? say("upload.taking") : say("upload.sending", { share: Math.round(shareOf(item) * 100) });
   }
 }

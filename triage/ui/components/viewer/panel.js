@@ -3,6 +3,8 @@
 import { clock, el, level, say } from "../shared.js";
 import { ReaderActions } from "./reader.js";
 
+export const SCALES = /** @type {const} */ (["inferno", "magma", "viridis"]); // as triage/explain/drawing.py has them
+
 /** @typedef {import("./types").Study} Study */
 /** @typedef {import("./types").Finding} Finding */
 /** @typedef {import("./types").Gate} Gate */
@@ -84,11 +86,18 @@ export class Panel {
       type: "button", "aria-pressed": String(view.mapOn), "data-part": "map", text: say(view.mapOn ? "study.map_hide" : "study.map_show"), onclick: () => this.acts.toggleMap(),
     });
     return el("section", {}, head,
-      el("div", { class: "map-row" }, button, methods, el("label", {}, say("study.opacity"), slider)),
-      el("div", { class: "scale" }),
+      el("div", { class: "map-row" }, button, methods, scales(view.scale, this.acts.scaleTo), el("label", {}, say("study.opacity"), slider)),
+      el("div", { class: `scale ${view.scale}` }),
       el("div", { class: "ticks" }, ["0", short(map.maximum / 2), short(map.maximum)].map((text) => el("span", { text }))),
       el("p", { class: "words dim", text: say("study.map_words", { method: map.method_words, finding: finding.label, measure: map.measure }) }));
   }
+}
+
+/** @param {string} chosen @param {(scale: string) => void} choose */
+function scales(chosen, choose) {
+  return el("select", {
+    "aria-label": say("study.scale"), "data-part": "scale", onchange: (/** @type {any} */ event) => choose(event.target.value),
+  }, SCALES.map((name) => el("option", { value: name, selected: name === chosen, text: name })));
 }
 
 /** @param {Study} study */

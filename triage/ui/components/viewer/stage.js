@@ -1,100 +1,311 @@
-/** The image on its canvas, with the map over it: fitted, zoomed, moved and labelled. */
+// The image on its canvas, with the map and what was measured over it. Knows nothing of studies.
+// @ts-check
+import { el, say } from "../shared.js";
+import { UPRIGHT, apply, distance, fitting, inverse, moved, sides, toScreen, zoomed } from "./geometry.js";
+import { coloured, pyramid, sampled } from "./sampler.js";
+import { dragged, greyTable, inForce, modality } from "./table.js";
+
+/** @typedef {import("./types").Frame} Frame */
+/** @typedef {import("./types").StudyImage} StudyImage */
+/** @typedef {import("./types").Pose} Pose */
+/** @typedef {import("./table.js").Window} Window */
+/** @typedef {[number, number]} Point */
+
+const SIDES = /** @type {const} */ (["left", "top", "right", "bottom"]);
+
 export class Stage {
-  label(image) {
-    const opposite = { L: "R", R: "L", A: "P", P: "A", H: "F", F: "H" };
-    const turn = (text) => [...(text ?? "")].map((letter) => opposite[letter] ?? "").join("");
-    const [right, bottom] = image.orientation;
-    this.sides.r.textContent = right ?? "";
-    this.sides.l.textContent = turn(right);
-    this.sides.b.textContent = bottom ?? "";
-    this.sides.t.textContent = turn(bottom);
-    this.what.textContent = [image.modality, image.view].filter(Boolean).join(" ");
+  /** @param {() => void} changed called when what the toolbar shows has changed */
+  constructor(changed) {
+    this.changed = changed;
+    /** @type {Frame | null} */
+    this.frame = null;
+    /** @type {StudyImage | null} */
+    this.image = null;
+    /** @type {import("./sampler.js").Level[]} */
+    this.levels = [];
+    /** @type {HTMLCanvasElement | null} a colour image, which has no window */
+    this.picture = null;
+    /** @type {ImageBitmap | null} */
+    this.overlay = null;
+    this.overlayOn = true;
+    this.opacity = 0.5;
+    this.number = "";
+    /** @type {Pose} */
+    this.pose = UPRIGHT;
+    /** @type {Window | null} */
+    this.window = null;
+    this.inverted = false;
+    /** @type {[Point, Point][]} in image coordinates */
+    this.lines = [];
+    this.stale = true; // the samples are not those of the pose
+    /** @type {Int32Array | null} */
+    this.samples = null;
+    /** @type {ImageData | null} */
+    this.sheet = null;
+    this.waiting = 0;
+    this.canvas = el("canvas", { tabindex: "0", role: "img", "aria-label": say("viewer.image") });
+    this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { willReadFrequently: true }));
+    /** @type {Record<string, HTMLElement>} */
+    this.sides = {};
+    for (const side of SIDES) this.sides[side] = el("span", { class: `over side ${side}` });
+    this.info = el("span", { class: "over info" });
+    this.under = el("span", { class: "over under" });
+    this.turned = el("span", { class: "over turned", role: "status" });
+    this.node = el("div", { class: "stage" }, this.canvas, Object.values(this.sides), this.info, this.under, this.turned);
   }
 
-  // Drawing
+  clear() {
+    Object.assign(this, { frame: null, image: null, levels: [], picture: null, overlay: null, samples: null, number: "" });
+    this.draw();
+  }
+
+  /** @param {Frame} frame @param {StudyImage} image */
+  show(frame, image) {
+    const { columns, rows, colour } = frame.facts;
+    Object.assign(this, { frame, image, overlay: null, pose: UPRIGHT, window: null, inverted: false, lines: [], stale: true });
+    this.levels = colour ? [] : pyramid({ values: frame.values, columns, rows });
+    this.picture = colour ? inColour(frame) : null;
+    this.draw();
+    this.changed();
+  }
+
+  /** @param {ImageBitmap | null} overlay @param {string} number the map's, for those who ask what is shown */
+  cover(overlay, number) {
+    this.overlay = overlay;
+    this.number = overlay ? number : "";
+    this.draw();
+  }
+
+  get size() {
+    return { width: this.node.clientWidth, height: this.node.clientHeight };
+  }
+
+  get shape() {
+    const { columns = 1, rows = 1, spacing = null } = this.frame?.facts ?? {};
+    return { columns, rows, aspect: spacing ? spacing.mm[0] / spacing.mm[1] : 1 };
+  }
+
+  get matrix() {
+    return toScreen(this.pose, this.shape, this.size);
+  }
+
+  get whole() {
+    return fitting(this.pose, this.shape, this.size);
+  }
+
+  /** @param {Pose} pose */
+  put(pose) {
+    if (!this.frame) return;
+    this.pose = pose;
+    this.stale = true;
+    this.draw();
+    this.changed();
+  }
+
+  /** @param {number} factor @param {{x: number, y: number}} [at] */
+  zoom(factor, at) {
+    const { width, height } = this.size;
+    this.put(zoomed(this.pose, factor, at ?? { x: width / 2, y: height / 2 }, this.whole, this.size));
+  }
+
+  /** @param {number} right @param {number} down */
+  move(right, down) {
+    this.put(moved(this.pose, right, down, this.whole, this.size));
+  }
+
+  rotate() {
+    this.put({ ...UPRIGHT, quarters: (this.pose.quarters + 1) % 4, mirrored: this.pose.mirrored });
+  }
+
+  mirror() {
+    // About the upright axis of the screen, whatever way the image is turned.
+    const quarters = this.pose.quarters % 2 ? (this.pose.quarters + 2) % 4 : this.pose.quarters;
+    this.put({ ...UPRIGHT, quarters, mirrored: !this.pose.mirrored });
+  }
 
   fit() {
-    const { clientWidth: width, clientHeight: height } = this.stage;
-    const [columns, rows] = this.shape();
-    const scale = Math.min(width / columns, height / rows);
-    return { scale, x: (width - columns * scale) / 2, y: (height - rows * scale) / 2 };
+    this.put({ ...this.pose, scale: 0, x: 0, y: 0 });
   }
 
-  /** Width and height on the screen, where pixels need not be square. */
-  shape() {
-    const [down, across] = this.image()?.spacing_mm ?? [];
-    const aspect = down && across ? down / across : 1;
-    return [this.bitmap.width, this.bitmap.height * aspect];
+  reset() {
+    this.window = null;
+    this.inverted = false;
+    this.lines = [];
+    this.put(UPRIGHT);
+  }
+
+  /** @param {Window | null} window */
+  through(window) {
+    if (!this.frame || this.frame.facts.colour) return;
+    this.window = window;
+    this.draw();
+    this.changed();
+  }
+
+  /** @param {number} right @param {number} down */
+  drag(right, down) {
+    if (this.frame && !this.frame.facts.colour) this.through(dragged(inForce(this.frame.facts, this.window), right, down));
+  }
+
+  invert() {
+    this.inverted = !this.inverted;
+    this.draw();
+    this.changed();
+  }
+
+  /** @param {number} x @param {number} y @returns {Point} image coordinates of a place on the stage */
+  at(x, y) {
+    return apply(inverse(this.matrix), x, y);
+  }
+
+  /** @param {[Point, Point] | null} line the one being drawn; null takes the last one away */
+  measure(line, fresh = false) {
+    if (!line) this.lines = this.lines.slice(0, -1);
+    else if (fresh) this.lines = [...this.lines, line];
+    else this.lines = [...this.lines.slice(0, -1), line];
+    this.draw();
+  }
+
+  /** @param {[Point, Point]} line */
+  length([from, to]) {
+    const spacing = this.frame?.facts.spacing;
+    return say(`viewer.length_${spacing?.at ?? "px"}`, { length: distance(from, to, spacing?.mm ?? [1, 1]).toFixed(1) });
+  }
+
+  /** What lies under the pointer, in the modality's unit. @param {number} x @param {number} y */
+  point(x, y) {
+    const { frame } = this;
+    const [column, row] = this.at(x, y).map(Math.round);
+    const inside = frame && !frame.facts.colour && column >= 0 && row >= 0 && column < frame.facts.columns && row < frame.facts.rows;
+    this.under.textContent = inside
+      ? say("viewer.value", { x: String(column), y: String(row), value: String(+modality(frame.facts, frame.values[row * frame.facts.columns + column]).toFixed(2)) })
+      : "";
   }
 
   draw() {
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = null;
+    this.waiting ||= requestAnimationFrame(() => {
+      this.waiting = 0;
       this.paint();
     });
   }
 
   paint() {
+    const { canvas, context } = this;
     const ratio = window.devicePixelRatio || 1;
-    const { clientWidth: width, clientHeight: height } = this.stage;
-    const pixels = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (this.canvas.width !== pixels[0] || this.canvas.height !== pixels[1]) [this.canvas.width, this.canvas.height] = pixels;
-    const context = this.canvas.getContext("2d");
+    const { width, height } = this.size;
+    const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== across || canvas.height !== down) {
+      [canvas.width, canvas.height] = [across, down];
+      this.stale = true;
+    }
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = "#000";
-    context.fillRect(0, 0, ...pixels);
-    this.info.textContent = "";
-    if (!this.bitmap) return;
-    const view = this.view ?? this.fit();
-    const [columns, rows] = this.shape();
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.imageSmoothingEnabled = view.scale < 3;
-    context.imageSmoothingQuality = "high";
-    context.drawImage(this.bitmap, view.x, view.y, columns * view.scale, rows * view.scale);
-    if (this.overlay && this.mapOn) {
-      context.imageSmoothingEnabled = true;
+    context.fillRect(0, 0, across, down);
+    this.describe();
+    if (!this.frame || !across || !down) return;
+    const matrix = this.matrix;
+    if (this.picture) this.paste(this.picture, matrix, ratio);
+    else this.shade(matrix, ratio);
+    if (this.overlay && this.overlayOn) {
       context.globalAlpha = this.opacity;
-      context.drawImage(this.overlay, view.x, view.y, columns * view.scale, rows * view.scale);
+      this.paste(this.overlay, matrix, ratio);
       context.globalAlpha = 1;
     }
-    this.info.textContent = `${this.bitmap.width} x ${this.bitmap.height} px\u2003zoom ${Math.round(view.scale * ratio * 100)} %`;
-    this.root.dataset.map = this.overlay && this.mapOn ? this.map.number : "";
+    this.rule(matrix, ratio);
   }
 
-  zoom(factor, x = this.stage.clientWidth / 2, y = this.stage.clientHeight / 2) {
-    if (!this.bitmap) return;
-    const whole = this.fit();
-    const view = this.view ?? whole;
-    const scale = Math.min(Math.max(view.scale * factor, whole.scale * 0.5), 16);
-    const by = scale / view.scale;
-    this.view = { scale, x: x - (x - view.x) * by, y: y - (y - view.y) * by };
-    this.draw();
+  /** Grey from the stored values. @param {import("./geometry.js").Matrix} matrix @param {number} ratio */
+  shade(matrix, ratio) {
+    const { canvas, context } = this;
+    const frame = /** @type {Frame} */ (this.frame);
+    if (this.stale || !this.samples || !this.sheet) {
+      // From the middle of a device pixel to image coordinates.
+      const [a, b, c, d, e, f] = inverse(matrix);
+      const back = /** @type {import("./geometry.js").Matrix} */ ([a / ratio, b / ratio, c / ratio, d / ratio, e, f]);
+      [back[4], back[5]] = apply(back, 0.5, 0.5);
+      this.samples = sampled(this.levels, back, canvas.width, canvas.height, frame.facts.stored[0]);
+      this.sheet = context.createImageData(canvas.width, canvas.height);
+      this.stale = false;
+    }
+    coloured(this.samples, greyTable(frame.facts, this.window, this.inverted), new Uint32Array(this.sheet.data.buffer));
+    context.putImageData(this.sheet, 0, 0);
   }
 
-  move(dx, dy) {
-    if (!this.bitmap) return;
-    const view = this.view ?? this.fit();
-    this.view = { ...view, x: view.x + dx, y: view.y + dy };
-    this.draw();
+  /**
+   * Edge to edge over the image.
+   * @param {CanvasImageSource} picture
+   * @param {import("./geometry.js").Matrix} matrix
+   * @param {number} ratio
+   */
+  paste(picture, matrix, ratio) {
+    const { columns, rows } = this.shape;
+    const [a, b, c, d, e, f] = matrix.map((part) => part * ratio);
+    this.context.setTransform(a, b, c, d, e, f);
+    this.context.imageSmoothingEnabled = true;
+    this.context.drawImage(picture, -0.5, -0.5, columns, rows);
+    this.context.setTransform(1, 0, 0, 1, 0, 0);
   }
 
-  hand() {
-    this.canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      const box = this.canvas.getBoundingClientRect();
-      this.zoom(Math.exp(-event.deltaY * 0.0015), event.clientX - box.left, event.clientY - box.top);
-    }, { passive: false });
-    this.canvas.addEventListener("pointerdown", (event) => this.canvas.setPointerCapture(event.pointerId));
-    this.canvas.addEventListener("pointermove", (event) => {
-      if (event.buttons & 1) this.move(event.movementX, event.movementY);
-    });
-    this.canvas.addEventListener("dblclick", () => this.whole());
+  /** @param {import("./geometry.js").Matrix} matrix @param {number} ratio */
+  rule(matrix, ratio) {
+    const { context } = this;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    for (const line of this.lines) {
+      const [[x1, y1], [x2, y2]] = line.map(([x, y]) => apply(matrix, x, y));
+      for (const [colour, width] of /** @type {const} */ ([["#000", 4], ["#ffd166", 1.5]])) {
+        Object.assign(context, { strokeStyle: colour, lineWidth: width });
+        context.beginPath();
+        context.moveTo(x1, y1);
+        context.lineTo(x2, y2);
+        context.stroke();
+      }
+      Object.assign(context, { font: "14px system-ui", fillStyle: "#ffd166", strokeStyle: "#000", lineWidth: 3 });
+      context.strokeText(this.length(line), x2 + 8, y2 - 6);
+      context.fillText(this.length(line), x2 + 8, y2 - 6);
+    }
+    context.setTransform(1, 0, 0, 1, 0, 0);
   }
 
-  whole() {
-    this.view = null;
-    this.draw();
+  /** What stands at the edges of the image, in words. */
+  describe() {
+    const { frame, pose } = this;
+    const places = sides(frame ? this.image?.orientation ?? [] : [], pose);
+    for (const side of SIDES) this.sides[side].textContent = places[side];
+    const marks = [
+      pose.quarters ? say("viewer.rotated", { degrees: String(90 * pose.quarters) }) : "",
+      pose.mirrored ? say("viewer.mirrored") : "", this.inverted ? say("viewer.inverted") : "",
+    ].filter(Boolean);
+    if (this.turned.textContent !== marks.join(", ")) this.turned.textContent = marks.join(", ");
+    this.info.textContent = frame ? this.facts(frame) : "";
+    this.node.dataset.window = frame && !frame.facts.colour ? this.windowWords(frame) : "";
   }
+
+  /** @param {Frame} frame */
+  facts(frame) {
+    const { columns, rows, colour } = frame.facts;
+    const scale = (this.pose.scale || this.whole) * (window.devicePixelRatio || 1);
+    const parts = [say("viewer.size", { columns: String(columns), rows: String(rows) }), say("viewer.zoom", { percent: String(Math.round(scale * 100)) })];
+    return [...parts, colour ? "" : say("viewer.window_words", { window: this.windowWords(frame) })].filter(Boolean).join("\u2003");
+  }
+
+  /** @param {Frame} frame */
+  windowWords(frame) {
+    if (!this.window && frame.facts.voi_luts.length) return say("viewer.lut");
+    const { center, width } = inForce(frame.facts, this.window);
+    return `${+center.toFixed(1)} / ${+width.toFixed(1)}`;
+  }
+}
+
+/** @param {Frame} frame @returns {HTMLCanvasElement} */
+function inColour({ facts, values }) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [facts.columns, facts.rows];
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const sheet = context.createImageData(facts.columns, facts.rows);
+  for (let from = 0, to = 0; from < values.length; from += 3, to += 4) {
+    sheet.data.set([values[from], values[from + 1], values[from + 2], 255], to);
+  }
+  context.putImageData(sheet, 0, 0);
+  return canvas;
 }
 

@@ -32,6 +32,8 @@ export interface StudyImage {
   rows: number;
   columns: number;
   has_pixels: boolean;
+  content: string;
+  frames: number;
   received_at: string;
   modality: string;
   view: string;
@@ -93,6 +95,7 @@ export interface View {
   map: StudyMap | null;
   mapOn: boolean;
   opacity: number;
+  scale: string;
   /** The revision whose images the reader has seen. */
   seen: number | null;
   next: string | null;
@@ -103,10 +106,61 @@ export interface PanelActs {
   chooseMap(finding: string, method?: string): void;
   toggleMap(): void;
   fadeTo(opacity: number): void;
+  scaleTo(scale: string): void;
   showNewest(): void;
   go(uid: string): void;
   /** Draws the evidence again. */
   redraw(): void;
   /** The study was changed on the server: read it again. */
   changed(): void;
+}
+
+/** What turns stored values into grey (triage/web/pixels.py). */
+export interface Facts {
+  rows: number;
+  columns: number;
+  kind: string;
+  colour: boolean;
+  stored: [number, number];
+  slope: number;
+  intercept: number;
+  modality_lut: Lut | null;
+  voi_luts: Lut[];
+  windows: { center: number; width: number; words: string }[];
+  function: string;
+  range: [number, number];
+  inverted: boolean;
+  padding: [number, number] | null;
+  /** Between rows, then columns, and where it holds; null where the file states none. */
+  spacing: { mm: [number, number]; at: "patient" | "detector" | "stated" } | null;
+}
+
+export interface Lut {
+  first: number;
+  bits: number;
+  entries: number[];
+}
+
+export type Values = Uint8Array | Uint16Array | Int16Array | Int32Array;
+
+export interface Frame {
+  facts: Facts;
+  values: Values;
+  bytes: number;
+}
+
+/** How an image lies on the stage. */
+export interface Pose {
+  /** CSS pixels of the screen for one column; 0 fits the whole image. */
+  scale: number;
+  x: number;
+  y: number;
+  quarters: number;
+  mirrored: boolean;
+}
+
+export interface Streamlit {
+  data: { uid: string; map: number | null; previous: string | null; next: string | null; language: string; zone: string };
+  parentElement: HTMLElement | ShadowRoot;
+  setTriggerValue: (name: string, value: string) => void;
 }
