@@ -9,7 +9,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.t
 app: .venv/.app
 	$(PY) -m triage up --demo
 
-test: .venv/.test lint types imports pytest
+test: .venv/.test lint types imports js pytest
 
 lint: .venv/.test
 	.venv/bin/ruff check .

@@ -79,7 +79,7 @@ def image_is_drawn(tab: Page) -> None:
 
 def pixels(tab: Page) -> np.ndarray:
     """The canvas, without what stands over it: float (rows, columns, 3)."""
-    tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    tab.evaluate(PAINTED)
     data = str(tab.locator("canvas").evaluate("(canvas) => canvas.toDataURL()")).partition(",")[2]
     return np.asarray(Image.open(BytesIO(b64decode(data))).convert("RGB"), dtype=np.float64)
 
@@ -87,7 +87,7 @@ def pixels(tab: Page) -> np.ndarray:
 def screen(tab: Page) -> np.ndarray:
     """What a person sees there."""
     tab.mouse.move(0, 0)
-    tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    tab.evaluate(PAINTED)
     picture = tab.locator("canvas").screenshot()
     return np.asarray(Image.open(BytesIO(picture)).convert("RGB"), dtype=np.float64)
 
@@ -108,6 +108,7 @@ def drag(tab: Page, right: float, down: float, *, button: str = "left") -> None:
 
 
 def window(tab: Page) -> list[float]:
+    tab.evaluate(PAINTED)
     words = tab.locator(".stage").get_attribute("data-window") or ""
     return [float(part) for part in words.split(" / ")]
 
@@ -315,6 +316,7 @@ def test_from_the_list_to_a_verdict_by_keys_alone(tab: Page, page: Served, store
     expect(tab.get_by_text("Taken back: Over-called.")).to_be_visible()
 
 
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 MEASURED = """() => {
     const hosts = [...document.querySelectorAll("*")].filter((node) => node.shadowRoot);
     const root = hosts.find((node) => node.shadowRoot.querySelector("canvas")).shadowRoot.querySelector(".root");
