@@ -27,6 +27,7 @@ from pydicom.uid import generate_uid
 
 from data_schemas.study import StoredInstance, StudyToScreen
 from data_schemas.urgency import Level
+from pipelines import page_image, page_list, page_upload
 from pipelines.encode import SYNTAXES, with_pixels
 from triage.images.decode import decode
 from triage.images.decode_pool import DecodePool
@@ -305,8 +306,14 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often each way is run.")] = 7,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     network: Annotated[list[str] | None, typer.Option(help="shipped, densenet121; both by default.")] = None,
+    page: Annotated[bool, typer.Option("--page", help="Time the page instead: list, image and upload.")] = False,
 ) -> None:
     """Print how long the path of a study takes here, and how long the textbook's way takes."""
+    if page:
+        for part in (page_list.lines(), page_image.lines(), page_upload.lines()):
+            for line in (*part, ""):
+                typer.echo(line)
+        return
     for line in report(bundle, rounds, device, network or ["shipped", "densenet121"]):
         typer.echo(line)
 
