@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from data_schemas.base import Value
+from data_schemas.reading import Verdict
 from data_schemas.score import FindingScore, StudyScreening
 from data_schemas.study import StoredInstance, StudyHeader
 from data_schemas.urgency import Level, Urgency
@@ -32,6 +33,8 @@ class WorklistRow(Value):
     status: StudyStatus
     findings: tuple[FindingScore, ...]
     received_at: datetime
+    verdict: Verdict | None = None
+    """The newest reader's word on the newest result, where the list was asked to tell it."""
 
     @property
     def cursor(self) -> "Cursor":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -39,6 +40,7 @@ ROUNDS = 15
 SESSIONS = (20, 100)
 POLL_S = 2.0
 MEASURED_S = 20.0
+VISITS = 7
 FAMILIES = "Meyer Müller Schmidt Okafor Yamada Haddad Nowak Rossi García Larsen Novák Kaya Dubois Silva Kim".split()
 GIVEN = "Anna Bo Chidi Dana Emre Freya Giulia Hana Ivan Jana Karim Lena Mario Nora Olga Paul".split()
 EXAMINATIONS = ("Chest PA", "Chest AP bedside", "Thorax a.p.", "Hand links", "Chest PA and lateral")
@@ -53,6 +55,24 @@ from triage.web.serve import OPTIONS, make_app, theme_options
 app = make_app(load_settings(home=Path(sys.argv[1])), worker=False)
 app.run(config=OPTIONS | theme_options() | {"server.address": "127.0.0.1", "server.port": int(sys.argv[2])})
 """
+
+
+INSIDE = """
+    const inside = () => [...document.querySelectorAll("*")].map((node) => node.shadowRoot)
+        .find((root) => root?.querySelector("tbody"));
+    const painted = (there) => new Promise((done) => {
+        const look = () => (there(inside()) ? done(performance.now()) : requestAnimationFrame(look));
+        look();
+    });
+"""
+ROWS_THERE = f"() => {{ {INSIDE} return painted((root) => root?.querySelector('tbody tr')); }}"
+"""Milliseconds since the visit began."""
+FILTERED = f"""async (level) => {{ {INSIDE}
+    const button = inside().querySelector(`.count:has([data-level=${{level}}])`);
+    const start = performance.now();
+    button.click();
+    return await painted((root) => root.querySelector("tbody tr")?.dataset.level === level) - start;
+}}"""
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,15 @@ def lines(counts: Sequence[int] = (1000, 10_000, 100_000)) -> Iterator[str]:
             figures = " | ".join(f"{value:.1f}" for value in measured(store))
             yield f"| {number:,} | {figures} |"
     yield ""
+    yield f"### The list in the browser (Chromium, medians of {VISITS}; from nothing to {PAGE_ROWS} rows)"
+    yield ""
+    yield "| waiting | first visit ms | again ms | another filter ms |"
+    yield "|---|---|---|---|"
+    for number in counts:
+        with filled(number) as (home, _), serving(home) as page:
+            figures = " | ".join(f"{value:.0f}" for value in seen(page))
+            yield f"| {number:,} | {figures} |"
+    yield ""
     yield f"### What open pages cost (a question every {POLL_S:g} s each, {max(counts):,} waiting)"
     yield ""
     yield "| sessions | list | processor of the serving process | median answer ms | slowest of 20 ms |"
@@ -88,6 +117,26 @@ def lines(counts: Sequence[int] = (1000, 10_000, 100_000)) -> Iterator[str]:
                 how = "a change every second" if changes else "unchanged"
                 slow = answers[int(len(answers) * 0.95)]
                 yield f"| {sessions} | {how} | {100 * share:.0f} % | {median(answers):.1f} | {slow:.0f} |"
+
+
+def seen(page: Page) -> list[float]:
+    """Median milliseconds until rows are there: on a first visit, on one with the browser's cache, and in an open page
+    after another filter."""
+    from playwright.sync_api import sync_playwright
+
+    visits, returns, filters = list[float](), list[float](), list[float]()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for _ in range(VISITS + 1):
+            tab = browser.new_page(viewport={"width": 1440, "height": 900})
+            tab.goto(page.entry, wait_until="commit")
+            visits.append(float(tab.evaluate(ROWS_THERE)))
+            tab.reload(wait_until="commit")
+            returns.append(float(tab.evaluate(ROWS_THERE)))
+            filters.append(float(tab.evaluate(FILTERED, "LOW")))
+            tab.close()
+        browser.close()
+    return [median(times[1:]) for times in (visits, returns, filters)]
 
 
 def open_pages(home: Path, store: Store, sessions: int, *, changes: bool) -> tuple[float, list[float]]:

@@ -116,6 +116,7 @@ def test_two_windows_see_each_others_actions(browser: Browser, page: Served, sto
     second.get_by_label("Status").select_option("")
     first.get_by_role("button", name="Agree").click()
     expect(first.get_by_text("Noted: Agree.")).to_be_visible()
+    expect(state).to_have_attribute("title", "open: reader, ranked, agree")
     first.keyboard.press("r")
     expect(first.get_by_text("Marked read.")).to_be_visible()
     expect(second.locator(f'tbody tr[data-uid="{study}"]')).to_have_count(0)
@@ -171,11 +172,100 @@ def test_a_locked_database_is_told_and_the_list_comes_back(tab: Page, postgres_s
         open_worklist(tab, page)
         with psycopg.connect(database) as other:
             other.execute("lock table head, studies, workers in access exclusive mode")
-            expect(tab.locator('[data-fault="database"] .text')).to_be_visible()
-        expect(tab.locator('[data-fault="database"]')).to_have_count(0)
+            told = tab.get_by_text("Not up to date: the database does not answer")
+            expect(told).to_be_visible()
+            expect(tab.locator("tbody tr")).to_have_count(1)
         urgent = arrive(store, tmp_path / "spool", ordered=Level.STAT, PatientName="AFTER^LOCK")
-        expect(tab.locator(f'tbody tr[data-uid="{urgent.study_instance_uid}"]')).to_be_visible(timeout=45_000)
+        expect(tab.locator(f'tbody tr[data-uid="{urgent.study_instance_uid}"]')).to_be_visible()
+        expect(told).to_have_count(0)
     store.engine.dispose()
+
+
+def test_under_the_keys_rows_hold_still_until_the_reader_says_show(tab: Page, page: Served, store: Store) -> None:
+    open_worklist(tab, page)
+    before = order(tab)
+    tab.keyboard.press("j")
+    tab.keyboard.press("j")
+    place = line_top(tab, before[1])
+    come(store, "URGENT^KEYS", Level.STAT)
+    expect(tab.get_by_role("button", name="1 new STAT: show (u)")).to_be_visible()
+    assert order(tab) == before
+    assert line_top(tab, before[1]) == place, "what the page says comes without moving a row"
+    tab.keyboard.press("u")
+    expect(tab.locator("tbody tr").first).to_contain_text("URGENT, KEYS")
+    assert tab.evaluate(FOCUSED) == before[1]
+
+
+def test_a_reader_comes_back_to_the_list_as_it_was_left(tab: Page, page: Served, store: Store) -> None:
+    open_worklist(tab, page)
+    tab.get_by_role("button", name="ROUTINE").click()
+    expect(tab.locator("tbody tr")).to_have_count(3)
+    first, second, _ = order(tab)
+    tab.locator(f'tbody tr[data-uid="{first}"]').click()
+    expect(tab.locator(".head .name")).to_be_visible()
+    tab.keyboard.press("r")
+    expect(tab.get_by_text("Marked read.")).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(tab.locator("tbody tr")).to_have_count(2)
+    expect(tab.get_by_role("button", name="ROUTINE")).to_have_attribute("aria-pressed", "true")
+    tab.wait_for_url("**level=ROUTINE")
+    expect(tab.locator(f'tbody tr[data-uid="{second}"] a')).to_be_focused()
+
+
+def test_a_new_stat_study_is_named_and_leads_to_itself_and_is_told_only_once(
+    tab: Page, page: Served, store: Store
+) -> None:
+    open_worklist(tab, page)
+    tab.get_by_role("button", name="LOW").click()
+    expect(tab.get_by_text("No study fits these filters.")).to_be_visible()
+    urgent = come(store, "URGENT^UNSEEN", Level.STAT, StudyDescription="Chest AP")
+    note = tab.get_by_role("button", name="New STAT study: URGENT, UNSEEN, Chest AP: open")
+    expect(note).to_be_visible()
+    tab.reload()
+    expect(tab.get_by_text("No study fits these filters.")).to_be_visible()
+    expect(tab.locator(".spoken")).to_have_text("")
+    expect(note).to_have_count(0)
+    another = come(store, "URGENT^SECOND", Level.STAT, StudyDescription="Chest AP")
+    tab.get_by_role("button", name="New STAT study: URGENT, SECOND").click()
+    tab.wait_for_url(f"**uid={another.study_instance_uid}")
+    assert urgent.study_instance_uid not in tab.url
+
+
+def test_a_space_that_is_typed_stays(tab: Page, page: Served) -> None:
+    open_worklist(tab, page)
+    tab.keyboard.press("/")
+    tab.keyboard.type("bedside ")
+    expect(tab.locator("tbody tr")).to_have_count(2)
+    expect(tab.locator("input.find")).to_have_value("bedside ")
+
+
+def test_an_empty_list_says_what_to_do(tab: Page, tmp_path: Path) -> None:
+    with served(tmp_path / "empty") as page:
+        tab.goto(page.entry)
+        expect(tab.get_by_text("Nothing is waiting to be read.")).to_be_visible()
+        tab.get_by_role("button", name="Upload studies").click()
+        tab.wait_for_url("**/upload")
+
+
+def test_a_server_that_is_gone_is_told_and_the_list_returns_with_it(tab: Page, store: Store) -> None:
+    study = come(store, "BEFORE^STOP")
+    home = store.files.parent
+    with served(home) as page:
+        open_worklist(tab, page)
+        page.process.terminate()
+        page.process.wait(30)
+        expect(tab.get_by_text("Not up to date: Triage does not answer. Trying again.")).to_be_visible()
+        expect(line(tab, study)).to_be_visible()
+    later = come(store, "WHILE^STOPPED")
+    with served(home, port=page.port):
+        expect(line(tab, later)).to_be_visible()
+        expect(tab.get_by_text("Not up to date")).to_have_count(0)
+
+
+def line_top(tab: Page, uid: str) -> float:
+    box = tab.locator(f'tbody tr[data-uid="{uid}"]').bounding_box()
+    assert box is not None
+    return box["y"]
 
 
 SMALL = values_like_a_film(32, 32)

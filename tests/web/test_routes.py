@@ -163,7 +163,7 @@ def test_a_database_that_does_not_answer_is_told_in_a_sentence(get, site: Site, 
     def silent(*_: object, **__: object) -> None:
         raise OperationalError("select", {}, Exception("gone"))
 
-    monkeypatch.setattr("triage.web.worklist.pulse", silent)
+    monkeypatch.setattr("triage.web.sharing.pulse", silent)
     answer = get("/api/worklist")
     assert answer.status == 503
     assert answer.json["error"] == "the database does not answer; nothing is lost, and it is tried again"

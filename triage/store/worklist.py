@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, literal, select, tuple_
 
+from data_schemas.reading import Verdict
 from data_schemas.score import FindingScore
 from data_schemas.study import StudyHeader
 from data_schemas.urgency import Level
@@ -23,7 +24,7 @@ from triage.store.database import Store, reading, version
 from triage.store.reading import OPEN_S
 from triage.store.search import matches
 from triage.store.studies import LEVELS, as_utc, urgency_of
-from triage.store.tables import READ, STAT, UNREAD, WAITING, explanations, head, openings, studies, workers
+from triage.store.tables import READ, STAT, UNREAD, WAITING, explanations, head, openings, studies, verdicts, workers
 
 __all__ = [
     "counts", "new_stats", "page_of", "pending", "position", "pulse", "still_pending", "version", "without_map",
@@ -70,8 +71,9 @@ def page_of(
         found = count_found(connection, wanted, groups)
         ahead = count(connection, wanted, beyond(wanted, cursor_of(rows[0]), backwards=True)) if rows else found
         places = places_of(connection, wanted, rows, ahead)
+        words = words_on(connection, rows)
     return WorklistPage(
-        rows=tuple(as_row(row, place) for row, place in zip(rows, places, strict=True)),
+        rows=tuple(as_row(row, place, words.get(row.screening_id)) for row, place in zip(rows, places, strict=True)),
         counts=as_counts(groups),
         found=found,
         before=ahead,
@@ -169,6 +171,16 @@ def places_of(
     query = select(listed).where(listed.c.sequence.in_([row.sequence for row in rows]))
     number = {row.sequence: row.number for row in connection.execute(query)}
     return [base + number[row.sequence] for row in rows]
+
+
+def words_on(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Verdict]:
+    """What readers said last of the rows' newest results, by number of the result."""
+    query = (
+        select(verdicts.c.screening_id, verdicts.c.verdict)
+        .where(verdicts.c.study_uid.in_([row.study_uid for row in rows]), verdicts.c.withdrawn_at.is_(None))
+        .order_by(verdicts.c.verdict_id)
+    )
+    return {row.screening_id: Verdict(row.verdict) for row in connection.execute(query)}
 
 
 def position(store: Store, study_uid: str) -> int | None:
@@ -276,7 +288,7 @@ def without_map(store: Store, method: str, *, limit: int) -> list[tuple[str, int
         return [(row.study_uid, row.screening_id) for row in connection.execute(query)]
 
 
-def as_row(row: Row[Any], place: int | None) -> WorklistRow:
+def as_row(row: Row[Any], place: int | None, verdict: Verdict | None = None) -> WorklistRow:
     """A row as a value."""
     return WorklistRow(
         position=place,
@@ -288,4 +300,5 @@ def as_row(row: Row[Any], place: int | None) -> WorklistRow:
         status=StudyStatus(row.status),
         findings=tuple(FindingScore.model_validate(finding) for finding in row.findings),
         received_at=as_utc(row.received_at),
+        verdict=verdict,
     )

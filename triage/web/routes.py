@@ -75,7 +75,7 @@ async def answered(handler: Handler, site: Site, request: Request) -> Response:
         return refusal(422, error.sentence)
     except ValueError as error:
         return refusal(400, str(error))
-    except SQLAlchemyError:
+    except (SQLAlchemyError, TimeoutError):
         return refusal(503, say_in(site.settings.language)("frame.database_silent"))
     response.headers.setdefault("Cache-Control", "no-store")
     return response

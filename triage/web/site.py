@@ -13,6 +13,7 @@ from triage.store import Store
 from triage.web.arrivals import Arrivals
 from triage.web.door import read_token
 from triage.web.pulse import Pulse
+from triage.web.sharing import Sharing
 
 ACTOR = "reader"
 """Who acts through the page: whoever holds the token."""
@@ -30,6 +31,7 @@ class Site:
     token: str
     arrivals: Arrivals
     pulse: Pulse = field(default_factory=Pulse)
+    sharing: Sharing = field(default_factory=Sharing)
     pixel_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PIXEL_THREADS))
 
     async def in_turn(self, work: Callable[[], bytes]) -> bytes:

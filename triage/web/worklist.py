@@ -1,25 +1,23 @@
 """The reading list as the page asks for it: one page of rows, what is new, and nothing twice.
 
-A page asks every other second. While nothing has changed, that is one small question to the database. When something
-has, pages that show the same rows share one answer: it is made once and kept until the next change.
+A page asks every other second. While nothing has changed, that is one small question to the database, shared by pages
+that ask in the same moment. When something has, pages that show the same rows share one answer, made once and kept.
 """
 
 import hashlib
 import json
-import threading
-from functools import lru_cache
+from functools import partial
 from time import time
 from typing import Any, NamedTuple
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from data_schemas.score import FindingScore
 from data_schemas.urgency import Level
-from data_schemas.worklist import Cursor, StudyStatus, WorklistFilter, WorklistPage, WorklistRow
+from data_schemas.worklist import Cursor, Pulse, StudyStatus, WorklistFilter, WorklistPage, WorklistRow
 from triage.store import Store
-from triage.store.worklist import new_stats, page_of, pulse
+from triage.store.worklist import new_stats, page_of
 from triage.web.answers import body_of, whole
 from triage.web.pulse import SILENT_S
 from triage.web.shown import patient, person_name
@@ -30,11 +28,9 @@ MAX_TEXT = 200
 MAX_NAMED = 3
 """New STAT studies that are named; of more, the page tells the number."""
 OPEN = "open"
-KEPT = 32
 ANY = 2**62
 # Loopback is faster than the built-in compression.
 HEADERS = {"Content-Encoding": "identity", "Cache-Control": "no-store"}
-one_at_a_time = threading.Lock()
 
 
 class Asked(NamedTuple):
@@ -57,7 +53,7 @@ async def worklist(site: Site, request: Request) -> Response:
     text = body.get("text", "")
     if not isinstance(text, str) or len(text) > MAX_TEXT:
         raise ValueError(f"what is looked for is text of at most {MAX_TEXT} characters")
-    content = await run_in_threadpool(answer, site.store, asked(request, text), time())
+    content = await answer(site, asked(request, text))
     return Response(content, media_type="application/json", headers=HEADERS)
 
 
@@ -104,9 +100,25 @@ def cursor(text: str | None) -> Cursor | None:
     return Cursor(rank=int(rank), sequence=int(sequence))
 
 
-def answer(store: Store, question: Asked, now: float) -> bytes:
-    """What the page does not have yet, as JSON."""
-    beat = pulse(store, at=now)
+async def answer(site: Site, question: Asked) -> bytes:
+    """What the page does not have yet, as JSON. Raises TimeoutError."""
+    beat = await site.sharing.pulse(site.store)
+    told = news_of(question, beat, time())
+    if -1 < question.heard < beat.version:
+        stat = partial(stat_news, site.store, question.heard)
+        told["stat"] = await site.sharing.lasting(("stat", beat.version, question.heard), stat)
+    if not told["changed"]:
+        return as_json(told)
+    wanted = question.wanted
+    if question.only_open:
+        wanted = wanted.model_copy(update={"opened": tuple(sorted(beat.opened))})
+    shown = (wanted, question.limit, question.after, question.before)
+    listed: bytes = await site.sharing.lasting((beat.version, *shown), partial(rows, site.store, *shown))
+    return as_json(told)[:-1] + b"," + listed[1:]
+
+
+def news_of(question: Asked, beat: Pulse, now: float) -> dict[str, Any]:
+    """Whether the list has changed, and who has what open."""
     signature = signature_of(beat.opened)
     told: dict[str, Any] = {
         "version": beat.version,
@@ -116,23 +128,12 @@ def answer(store: Store, question: Asked, now: float) -> bytes:
     }
     if signature != question.opened or question.since < 0:
         told["open"] = beat.opened
-    if -1 < question.heard < beat.version:
-        told["stat"] = stat_news(store, question.heard)
-    if not told["changed"]:
-        return as_json(told)
-    wanted = question.wanted
-    if question.only_open:
-        wanted = wanted.model_copy(update={"opened": tuple(sorted(beat.opened))})
-    with one_at_a_time:
-        listed = rows(store, beat.version, wanted, question.limit, question.after, question.before)
-    return as_json(told)[:-1] + b"," + listed[1:]
+    return told
 
 
-@lru_cache(KEPT)
-def rows(
-    store: Store, version: int, wanted: WorklistFilter, limit: int, after: Cursor | None, before: Cursor | None
-) -> bytes:
-    """The rows and counts of that version or a newer one; a page that got newer ones only asks once more."""
+def rows(store: Store, wanted: WorklistFilter, limit: int, after: Cursor | None, before: Cursor | None) -> bytes:
+    """Rows and counts as they are now: of the version that was asked for or a newer one, in which case the page only
+    asks once more."""
     return as_json(page_values(page_of(store, wanted, limit=limit, after=after, before=before)))
 
 
@@ -156,6 +157,7 @@ def row_values(row: WorklistRow) -> dict[str, Any]:
         "level": row.urgency.level,
         "reason": row.urgency.reason,
         "status": row.status,
+        "verdict": row.verdict or "",
         "modality": row.modality,
         "received_at": row.received_at.isoformat(),
         "findings": [found_values(score) for score in row.findings if score.positive],

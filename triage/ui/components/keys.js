@@ -24,8 +24,10 @@ export function keySheet(entries, title) {
   close.addEventListener("click", () => sheet.close());
   sheet.addEventListener("click", (/** @type {MouseEvent} */ event) => event.target === sheet && sheet.close());
   sheet.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "?") sheet.close();
     event.stopPropagation(); // no key reaches the page below
+    if (event.key !== "?" && event.key !== "Escape") return;
+    event.preventDefault(); // closed by now, not by the browser a moment later, when the next key may be there already
+    sheet.close();
   });
   return Object.assign(sheet, { toggle: () => (sheet.open ? sheet.close() : sheet.showModal()) });
 }

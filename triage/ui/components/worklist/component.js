@@ -4,8 +4,9 @@ import { busyKey, el, instanceOf, say, settle } from "../shared.js";
 import { keySheet } from "../keys.js";
 import { Feed } from "./feed.js";
 import { Filters } from "./filters.js";
+import { Foot } from "./foot.js";
 import { news, successor } from "./order.js";
-import { filtered, narrow, questionOf, searchOf } from "./question.js";
+import { filtered, leftAt, narrow, questionOf, searchOf } from "./question.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./question.js").Question} Question */
@@ -13,7 +14,7 @@ import { Table } from "./table.js";
 /** @typedef {import("./types").Whole} Whole */
 
 const TYPED = "triage.find";
-const OPENED = "triage.opened";
+const LEFT = "triage.left"; // where the list was left for a study
 const KEYS = /** @type {const} */ ([["ArrowDown j", "down"], ["ArrowUp k", "up"], ["Enter", "enter"], ["/", "find_key"],
   ["u", "show_key"], ["[ ]", "turn_key"], ["?", "help"]]);
 const SHOWN_KEYS = { ArrowDown: "↓", ArrowUp: "↑" };
@@ -25,6 +26,9 @@ class Worklist {
   constructor(root) {
     this.root = root;
     this.question = questionOf(location.search);
+    this.left = leftAt(sessionStorage.getItem(LEFT));
+    sessionStorage.removeItem(LEFT);
+    if (this.left && !searchOf("", this.question)) this.question = questionOf(this.left.search);
     this.text = sessionStorage.getItem(TYPED) ?? "";
     /** @type {Whole | null} the newest rows, which may wait to be shown */
     this.latest = null;
@@ -36,29 +40,24 @@ class Worklist {
     this.feed = new Feed((answer) => this.receive(answer), (fault) => this.fail(fault && say("worklist.stale", { fault })));
     this.filters = new Filters({ change: (part) => this.change(part), type: (text) => this.type(text) });
     this.table = new Table((uid) => this.choose(uid));
+    this.foot = new Foot({ turn: (by) => this.turn(by), open: (uid) => this.choose(uid) });
     /** @type {(name: string) => void} */
     this.go = () => {};
     this.sheet = keySheet(KEYS.map(([keys, name]) => [named(keys), say(`worklist.${name}`)]), say("worklist.keys"));
     this.onKey = (/** @type {KeyboardEvent} */ event) => this.key(event);
+    this.onBlur = () => this.release();
     this.build();
   }
 
   build() {
-    const button = (/** @type {string} */ name, /** @type {() => void} */ onclick) =>
-      el("button", { type: "button", text: say(`worklist.${name}`), onclick });
-    this.fault = el("span", { class: "fault", role: "status" });
-    this.spoken = el("span", { class: "spoken", role: "status", "aria-live": "assertive" });
     this.news = el("button", { class: "news", type: "button", onclick: () => this.adopt(), "aria-keyshortcuts": "u" });
-    this.pager = el("span", { class: "dim pages" });
-    this.back = button("earlier", () => this.turn(-1));
-    this.forth = button("later", () => this.turn(1));
-    this.help = el("button", { type: "button", class: "help", text: "?", "aria-label": say("worklist.help"), onclick: () => this.sheet.toggle() });
+    this.help = el("button", { type: "button", class: "help", text: "?", "aria-label": say("worklist.help"), "aria-keyshortcuts": "?", onclick: () => this.sheet.toggle() });
     this.empty = el("div", { class: "empty" }, el("p", { text: say("worklist.asking") }));
     this.table.node.classList.add("hidden");
     this.scroll = el("div", { class: "scroll" }, this.table.node, this.empty);
     const summary = el("div", { class: "summary" }, this.filters.node, el("span", { class: "fill" }),
-      this.news, this.pager, this.back, this.forth, this.help, this.spoken);
-    this.root.replaceChildren(summary, this.fault, this.scroll, this.sheet);
+      el("span", { role: "status" }, this.news), this.help);
+    this.root.replaceChildren(summary, this.scroll, this.foot.node, this.sheet);
     this.table.body.addEventListener("pointerenter", () => this.hold());
     this.table.body.addEventListener("pointerleave", () => this.release());
     this.table.body.addEventListener("focusout", () => this.release());
@@ -70,6 +69,7 @@ class Worklist {
     this.go = go;
     if (this.feed.running) return;
     document.addEventListener("keydown", this.onKey);
+    window.addEventListener("blur", this.onBlur);
     this.filters.show(this.question, this.text, narrow(this.question, this.text));
     this.feed.ask(this.question, this.text);
   }
@@ -78,6 +78,7 @@ class Worklist {
     this.feed.stop();
     window.clearTimeout(this.timer);
     document.removeEventListener("keydown", this.onKey);
+    window.removeEventListener("blur", this.onBlur);
   }
 
   /** @param {Partial<Question>} part */
@@ -105,7 +106,7 @@ class Worklist {
   /** @param {number} by */
   turn(by) {
     const rows = this.latest?.rows ?? [];
-    if (!rows.length || (by < 0 ? this.back : this.forth).disabled) return;
+    if (!rows.length || (by < 0 ? this.foot.back : this.foot.forth).disabled) return;
     this.scroll.scrollTop = 0;
     const place = by < 0 ? { after: "", before: rows[0].cursor } : { after: rows[rows.length - 1].cursor, before: "" };
     this.put({ ...this.question, ...place });
@@ -114,8 +115,9 @@ class Worklist {
   /** @param {Answer} answer */
   receive(answer) {
     if (answer.open) this.open = answer.open;
-    this.announce(answer.stat ?? []);
+    this.foot.announce(answer.stat ?? []);
     if (answer.changed) this.take(/** @type {Whole} */ (answer));
+    this.address();
     this.table.tick();
     this.table.states(this.open);
     const idle = !answer.worker && (this.latest?.counts.waiting ?? 0) > 0;
@@ -129,10 +131,10 @@ class Worklist {
     this.filters.count(answer.counts);
     if (this.asked || !this.held()) this.adopt();
     else {
-      this.table.refresh(answer.rows);
+      this.table.refresh(answer.rows, this.feed.limit);
       this.tell(answer);
     }
-    this.page(answer);
+    this.foot.page(answer, narrow(this.question, this.text));
   }
 
   /** The first page is the top of the list, whatever comes to stand there; no place holds it. */
@@ -143,11 +145,13 @@ class Worklist {
   }
 
   address() {
-    history.replaceState(history.state, "", location.pathname + searchOf(location.search, this.question) + location.hash);
+    if (location.pathname.endsWith("/study")) return; // the framework has not arrived at the list's own address yet
+    const search = searchOf(location.search, this.question);
+    if (search !== location.search) history.replaceState(history.state, "", location.pathname + search + location.hash);
   }
 
   held() {
-    return this.table.order.length > 0 && (this.inside || this.table.focused() !== null);
+    return this.table.order.length > 0 && (this.inside || this.table.pointed());
   }
 
   hold() {
@@ -184,17 +188,18 @@ class Worklist {
     this.news.removeAttribute("data-some");
     this.none(answer);
     if (anchor) this.scroll.scrollTop += this.top(anchor.uid) - anchor.top;
-    const opened = sessionStorage.getItem(OPENED);
     if (focus) this.table.focus(successor(before, this.table.order, focus), false);
-    else if (this.asked && opened && this.table.order.includes(opened) && this.idle()) this.table.focus(opened);
+    else if (this.left && this.idle()) this.table.focus(successor(this.left.order, this.table.order, this.left.uid));
     else this.table.rove(this.table.order[0]);
-    sessionStorage.removeItem(OPENED);
+    this.left = null;
     this.asked = false;
   }
 
-  /** Whether nothing has the focus, so that taking it disturbs nobody. */
+  /** Whether nothing has the focus, or only what lies around the list, so that taking it disturbs nobody. */
   idle() {
-    return document.activeElement === document.body || document.activeElement === null;
+    const { host } = /** @type {ShadowRoot} */ (this.root.getRootNode());
+    const active = document.activeElement;
+    return active === null || (active !== host && active.contains(host));
   }
 
   /** The first row that is seen whole, where the list is scrolled at all. */
@@ -217,42 +222,19 @@ class Worklist {
     this.empty.classList.toggle("hidden", !nothing);
     if (!nothing) return;
     const narrowed = narrow(this.question, this.text);
-    this.empty.replaceChildren(
-      el("p", { text: say(narrowed ? "worklist.none_found" : "worklist.nothing") }),
-      narrowed ? null : el("p", { text: say("worklist.nothing_more") }),
-      narrowed
-        ? el("button", { type: "button", text: say("worklist.clear"), onclick: () => this.filters.cleared() })
-        : el("button", { class: "main", type: "button", text: say("worklist.upload"), onclick: () => this.go("upload") }),
-    );
-  }
-
-  /** @param {Whole} answer */
-  page(answer) {
-    const last = answer.before + answer.rows.length;
-    const many = answer.found > answer.rows.length;
-    const narrowed = narrow(this.question, this.text);
-    this.pager.textContent = many
-      ? say("worklist.pages", { first: answer.before + 1, last, count: answer.found })
-      : narrowed ? say("worklist.found", { count: answer.found, total: answer.total }) : "";
-    this.back.classList.toggle("hidden", !many);
-    this.forth.classList.toggle("hidden", !many);
-    this.back.disabled = answer.before === 0;
-    this.forth.disabled = last >= answer.found;
-  }
-
-  /** @param {{name: string, description: string}[]} stat studies that came to stand at STAT since the last answer */
-  announce(stat) {
-    if (!stat.length) return;
-    const [first] = stat;
-    this.spoken.textContent = stat.length === 1
-      ? say("worklist.stat_named", { name: first.name || say("worklist.no_name"), study: first.description })
-      : say("worklist.stat_several", { count: stat.length });
+    const button = narrowed
+      ? el("button", { type: "button", text: say("worklist.clear"), onclick: () => this.filters.cleared() })
+      : el("button", { class: "main", type: "button", text: say("worklist.upload"), onclick: () => this.go("upload") });
+    const words = narrowed ? [say("worklist.none_found")] : [say("worklist.nothing"), say("worklist.nothing_more")];
+    this.empty.replaceChildren(...words.map((text) => el("p", { text })), button);
   }
 
   /** @param {string} fault */
   fail(fault) {
-    this.fault.textContent = fault;
-    this.fault.classList.toggle("hidden", fault === "");
+    this.foot.fault(fault);
+    if (this.latest) return;
+    const again = el("button", { type: "button", text: say("worklist.again"), onclick: () => this.feed.ask(this.question, this.text) });
+    this.empty.replaceChildren(el("p", { text: fault || say("worklist.asking") }), ...(fault ? [again] : []));
   }
 
   /** @param {KeyboardEvent} event */
@@ -274,7 +256,8 @@ class Worklist {
 
   /** @param {string} uid */
   choose(uid) {
-    sessionStorage.setItem(OPENED, uid);
+    const left = { uid, search: searchOf("", this.question), order: this.table.order };
+    sessionStorage.setItem(LEFT, JSON.stringify(left));
     this.go(uid);
   }
 }

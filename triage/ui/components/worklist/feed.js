@@ -6,6 +6,7 @@ import { ask, posted } from "../shared.js";
 /** @typedef {import("./types").Answer} Answer */
 
 const POLL_MS = 2000;
+const PATIENCE_MS = 12_000;
 const HEARD = "triage.heard"; // up to which version new STAT studies were told in this window
 
 export class Feed {
@@ -69,7 +70,9 @@ export class Feed {
     const query = new URLSearchParams(Object.entries(this.parameters()).filter(([, value]) => value !== ""));
     const options = this.text ? posted({ text: this.text }) : {};
     /** @type {Answer} */
-    const answer = await ask(`/api/worklist?${query}`, { ...options, signal });
+    const answer = await ask(`/api/worklist?${query}`, {
+      ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]),
+    });
     if (signal.aborted) return;
     this.version = answer.version;
     this.opened = answer.opened;

@@ -54,7 +54,7 @@ export class Filters {
   show(question, text, narrowed) {
     this.question = question;
     for (const [name, { button }] of this.levels) button.setAttribute("aria-pressed", String(question.level.includes(name)));
-    if (document.activeElement !== this.text && this.text.value !== text) this.text.value = text;
+    if (!focused(this.text)) this.text.value = text; // what is being typed is the reader's, a space at its end too
     this.clear.classList.toggle("hidden", !narrowed);
     this.modality.value = question.modality[0] ?? "";
     this.status.value = question.status;
@@ -96,6 +96,11 @@ export class Filters {
   }
 }
 
+/** Whether the field has the focus, seen from where it stands. @param {HTMLElement} field */
+function focused(field) {
+  return /** @type {ShadowRoot | Document} */ (field.getRootNode()).activeElement === field;
+}
+
 /** @param {string} name @param {number} number */
 function counted(name, number) {
   return `${name} ${number.toLocaleString()}`;
@@ -110,7 +115,7 @@ function counted(name, number) {
 function options(field, all, entries, chosen) {
   const wanted = [["", all], ...entries];
   const shown = [...field.options].map((one) => [one.value, one.text]);
-  if (JSON.stringify(wanted) !== JSON.stringify(shown) && document.activeElement !== field) {
+  if (JSON.stringify(wanted) !== JSON.stringify(shown) && !focused(field)) {
     field.replaceChildren(...wanted.map(([value, text]) => el("option", { value, text })));
   }
   field.value = chosen ?? "";

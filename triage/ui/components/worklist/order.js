@@ -31,3 +31,28 @@ export function successor(before, now, uid) {
   const next = before.slice(from + 1).find((one) => now.includes(one));
   return next ?? now[Math.min(Math.max(from, 0), now.length - 1)];
 }
+
+/**
+ * Whether a row that an answer leaves out has left the list, and not only the page: what was behind the last row of a
+ * full page may have been pushed onto the next.
+ * @param {Row} row
+ * @param {readonly Row[]} rows the newest answer's
+ * @param {number} limit rows of a full page
+ * @returns {boolean}
+ */
+export function left(row, rows, limit) {
+  if (rows.length < limit) return true;
+  return behind(row.cursor, rows[rows.length - 1].cursor, rows[0].position === null) <= 0;
+}
+
+/**
+ * @param {string} one
+ * @param {string} other
+ * @param {boolean} newestFirst finished studies come the newest first
+ * @returns {number} above 0 where one stands behind the other
+ */
+function behind(one, other, newestFirst) {
+  const [rank, sequence] = one.split(".").map(Number);
+  const [otherRank, otherSequence] = other.split(".").map(Number);
+  return newestFirst ? otherSequence - sequence : rank - otherRank || sequence - otherSequence;
+}

@@ -39,6 +39,21 @@ export function searchOf(search, question) {
 }
 
 /**
+ * What a window kept when it left the list for a study: the question, and the rows as they stood.
+ * @param {string | null} kept
+ * @returns {{uid: string, search: string, order: string[]} | null}
+ */
+export function leftAt(kept) {
+  if (!kept) return null;
+  try {
+    const { uid, search, order } = JSON.parse(kept);
+    return { uid: String(uid), search: String(search), order: order.map(String) };
+  } catch {
+    return null;
+  }
+}
+
+/**
  * @param {URLSearchParams} query
  * @param {string} name
  * @param {string} value

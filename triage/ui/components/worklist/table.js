@@ -1,6 +1,7 @@
 // The rows: one line a study, filled in place, so that focus, hover and scroll place stay with their study.
 // @ts-check
 import { clock, el, level, say, sexAge, since } from "../shared.js";
+import { left } from "./order.js";
 
 /** @typedef {import("./types").Row} Row */
 
@@ -40,13 +41,13 @@ export class Table {
     this.body.replaceChildren(...this.order.map((uid) => lines.get(uid).line));
   }
 
-  /** New contents in the places that rows have. @param {readonly Row[]} rows */
-  refresh(rows) {
+  /** New contents in the places that rows have. @param {readonly Row[]} rows @param {number} limit rows of a full page */
+  refresh(rows, limit) {
     const now = new Map(rows.map((row) => [row.uid, row]));
     for (const uid of this.order) {
       const row = now.get(uid);
       const known = this.known(uid);
-      known.line.toggleAttribute("data-gone", !row);
+      known.line.toggleAttribute("data-gone", !row && left(known.row, rows, limit));
       if (row) this.fill(row, known.row.position);
     }
   }
@@ -71,7 +72,8 @@ export class Table {
     put(place, position === null ? "" : String(position));
     if (known.line.dataset.level !== row.level) urgency.replaceChildren(level(row.level));
     put(why, row.reason, true);
-    put(findings, row.findings.map(found).join(", "), true);
+    put(findings, row.findings.map((one) => found(one, "finding")).join(", "));
+    findings.title = row.findings.map((one) => found(one, "finding_long")).join("\n");
     put(link, row.written_name ? `${row.name} (${row.written_name})` : row.name || say("worklist.no_name"));
     who.title = link.textContent ?? "";
     put(id, row.id, true);
@@ -86,7 +88,9 @@ export class Table {
   states(open) {
     for (const { row, cells } of this.lines.values()) {
       const actor = open[row.uid];
-      put(cells.state, actor ? say("worklist.open_by", { who: actor }) : row.status, Boolean(actor));
+      const said = row.verdict ? say("worklist.judged", { status: row.status, verdict: row.verdict }) : row.status;
+      put(cells.state, actor ? say("worklist.open_by", { who: actor }) : said);
+      cells.state.title = actor ? `${cells.state.textContent}, ${said}` : said;
       cells.state.dataset.state = actor ? "open" : row.status;
     }
   }
@@ -111,6 +115,11 @@ export class Table {
   focused() {
     const root = /** @type {ShadowRoot | Document} */ (this.node.getRootNode());
     return root.activeElement?.closest("tbody tr")?.getAttribute("data-uid") ?? null;
+  }
+
+  /** Whether a person sees the focus on a row: it was put there by a key, in this window. */
+  pointed() {
+    return document.hasFocus() && this.body.querySelector("a:focus-visible") !== null;
   }
 
   /** Only one row is reached by Tab. @param {string | undefined} uid */
@@ -141,9 +150,10 @@ export class Table {
   }
 }
 
-/** @param {import("./types").Found} one */
-function found(one) {
-  const words = `${one.label} ${one.probability.toFixed(2)}`;
+/** @param {import("./types").Found} one @param {string} way */
+function found(one, way) {
+  const point = one.acts_from.toFixed(2);
+  const words = say(`worklist.${way}`, { label: one.label, probability: one.probability.toFixed(2), point });
   return one.experimental ? say("worklist.experimental", { finding: words }) : words;
 }
 

@@ -12,6 +12,7 @@ export interface Row {
   level: string;
   reason: string;
   status: string;
+  verdict: string;
   modality: string;
   received_at: string;
   findings: Found[];
@@ -20,6 +21,12 @@ export interface Row {
   id: string;
   age: string;
   sex: string;
+  description: string;
+}
+
+export interface Stat {
+  uid: string;
+  name: string;
   description: string;
 }
 
@@ -41,7 +48,7 @@ export interface Answer {
   worker: boolean;
   opened: string;
   open?: Record<string, string>;
-  stat?: { uid: string; name: string; description: string }[];
+  stat?: Stat[];
   counts?: Counts;
   total?: number;
   found?: number;
