@@ -19,6 +19,8 @@ class ExplanationHeader(Value):
     """The image; of a series the slice on which the finding is most probable."""
     series_instance_uid: str = ""
     """Set where the map has one plane for each slice of a series."""
+    driving: int = 0
+    """Of a series, which of the planes is that slice's."""
     finding: str
     method: str
     """gradcam or saliency."""
@@ -41,3 +43,12 @@ class Explanation:
 
     header: ExplanationHeader
     values: NDArray[np.float32]
+
+    def plane(self, place: int | None = None) -> "Explanation":
+        """One slice's map of a series', the one that drove the score unless given; an image's map is its own.
+
+        Raises IndexError.
+        """
+        if self.values.ndim == 2:
+            return self
+        return Explanation(self.header, self.values[self.header.driving if place is None else place])

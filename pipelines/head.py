@@ -30,6 +30,8 @@ MEAN, STD = 127 / 255, 128 / 255
 """What the ImageNet weights expect of values from 0 to 1."""
 WINDOW = (40.0, 120.0)
 """Level and width of the window that is burnt into the training slices."""
+WINDOWS = (WINDOW, (40.0, 80.0), (60.0, 60.0))
+"""What the network sees, one window a channel: the brain, and narrower ones in which fresh blood stands out."""
 POOLED = 3
 SNOMED = "SCT"
 TARGETS: dict[str, Target] = {
@@ -104,16 +106,16 @@ def dressed(values: Grey) -> StoredPixels:
 
 
 def prepare_spec(side: int) -> PrepareSpec:
-    """The brain window of Hounsfield units, aspect kept."""
+    """Windows of Hounsfield units as channels, aspect kept."""
     return PrepareSpec(
         values=Values.MODALITY,
-        windows=(WINDOW,),
+        windows=WINDOWS,
         height=side,
         width=side,
         fit=Fit.PAD,
         mean=MEAN,
         std=STD,
-        channels=1,
+        channels=len(WINDOWS),
     )
 
 
@@ -164,7 +166,7 @@ TASK = Task(
     overall="haemorrhage",
     labels="Two radiologists read every slice; a scan has a finding where one of its slices has it.",
     known_limits=KNOWN_LIMITS,
-    channels=1,
+    channels=len(WINDOWS),
     prepare=prepare_spec,
     manifest=manifest,
     read=read_slices,

@@ -292,7 +292,7 @@ def gradcams(series: Series, scored: Scored) -> tuple[Explanation, ...]:
     return tuple(
         Explanation(
             series_map_header(
-                series, scored.slices[int(scored.logits[:, number].argmax())], finding.name, METHOD, placed
+                series, scored.slices, int(scored.logits[:, number].argmax()), finding.name, METHOD, placed
             ).model_copy(update={"parameters": {"layer": manifest.network.map_layer, "relu": True}}),
             np.ascontiguousarray(values[:, number]),
         )
@@ -300,17 +300,21 @@ def gradcams(series: Series, scored: Scored) -> tuple[Explanation, ...]:
     )
 
 
-def series_map_header(series: Series, driving: Slice, finding: str, method: str, to_image: Affine) -> ExplanationHeader:
-    """Which map it is; `driving` is the slice on which the finding is most probable."""
+def series_map_header(
+    series: Series, slices: Sequence[Slice], driving: int, finding: str, method: str, to_image: Affine
+) -> ExplanationHeader:
+    """Which map it is; `driving` is the place of the slice on which the finding is most probable."""
+    header = slices[driving].header
     return ExplanationHeader(
-        sop_instance_uid=driving.header.sop_instance_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        driving=driving,
         series_instance_uid=series.uid,
         finding=finding,
         method=method,
         parameters={},
         bundle=series.bundle.identity,
-        rows=driving.header.rows,
-        columns=driving.header.columns,
+        rows=header.rows,
+        columns=header.columns,
         to_image=to_image,
     )
 
@@ -331,5 +335,5 @@ def series_saliency(series: Series, pool: DecodePool, finding: str) -> Explanati
         headers.append(made.header)
         slices.append(one)
     driving = int(np.argmax(logits))
-    header = series_map_header(series, slices[driving], finding, headers[0].method, headers[0].to_image)
+    header = series_map_header(series, slices, driving, finding, headers[0].method, headers[0].to_image)
     return Explanation(header.model_copy(update={"parameters": headers[0].parameters}), np.stack(planes))

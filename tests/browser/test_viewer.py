@@ -80,7 +80,7 @@ def image_is_drawn(tab: Page) -> None:
 def pixels(tab: Page) -> np.ndarray:
     """The canvas, without what stands over it: float (rows, columns, 3)."""
     tab.evaluate(PAINTED)
-    data = str(tab.locator("canvas").evaluate("(canvas) => canvas.toDataURL()")).partition(",")[2]
+    data = str(tab.locator(".stage canvas").evaluate("(canvas) => canvas.toDataURL()")).partition(",")[2]
     return np.asarray(Image.open(BytesIO(b64decode(data))).convert("RGB"), dtype=np.float64)
 
 
@@ -88,12 +88,12 @@ def screen(tab: Page) -> np.ndarray:
     """What a person sees there."""
     tab.mouse.move(0, 0)
     tab.evaluate(PAINTED)
-    picture = tab.locator("canvas").screenshot()
+    picture = tab.locator(".stage canvas").screenshot()
     return np.asarray(Image.open(BytesIO(picture)).convert("RGB"), dtype=np.float64)
 
 
 def middle(tab: Page) -> tuple[float, float]:
-    box = tab.locator("canvas").bounding_box()
+    box = tab.locator(".stage canvas").bounding_box()
     assert box is not None
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
@@ -132,7 +132,7 @@ def test_presets_are_those_of_the_file_and_the_whole_range(shown: Page) -> None:
     assert presets.locator("option").all_text_contents() == ["WIDE", "NARROW", "full range"]
     presets.select_option("1")
     assert window(shown) == [1000, 600]
-    shown.locator("canvas").focus()
+    shown.locator(".stage canvas").focus()
     shown.keyboard.press("c")
     expect(presets).to_have_value("2")
 
@@ -184,7 +184,7 @@ def test_a_distance_is_measured_in_mm_and_says_of_what(shown: Page) -> None:
     after = pixels(shown)
     yellow = (after[..., 0] > 200) & (after[..., 2] < 140) & (np.abs(after - before).max(axis=2) > 30)
     assert yellow.sum() > 100
-    box = shown.locator("canvas").bounding_box()
+    box = shown.locator(".stage canvas").bounding_box()
     assert box is not None
     scale = min(box["width"] / COLUMNS, box["height"] / ROWS)
     length = shown.evaluate(MEASURED)

@@ -18,11 +18,11 @@ from data_schemas.errors import RefusedFile, UnreadablePixels
 from pipelines.encode import SYNTAXES, UNCOMPRESSED
 from tests.dicom import as_bytes, dx, values_like_a_film
 from triage.images.decode_pool import DecodePool
-from triage.images.display import png
 from triage.images.headers import ReadLimits, read_header
 from triage.intake.archive import members
 from triage.intake.limits import IntakeLimits
 from triage.intake.sniff import Kind, kind_of
+from triage.web.pixels import packed
 
 SECONDS = float(os.environ.get("TRIAGE_TEST_FUZZ_SECONDS", "20"))
 LIMITS = ReadLimits(max_pixels=4_000_000, max_inflated_bytes=8 * 2**20)
@@ -62,7 +62,7 @@ def read(path: Path, pool: DecodePool) -> str:
                     member.unlink()
             return "an archive"
         _, header = read_header(path, limits=LIMITS)
-        png(pool.read(path, header))
+        packed(pool.read(path, header), None)
     except (RefusedFile, UnreadablePixels) as fault:
         assert fault.sentence
         assert "\n" not in fault.sentence

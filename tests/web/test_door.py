@@ -34,7 +34,7 @@ def test_every_route_and_method_without_the_token_gives_nothing(page: Served) ->
     paths = {"/", "/worklist", "/study", "/upload", "/models", "/audit", "/favicon.png", "/nowhere"}
     paths |= {route.replace("{path:path}", "x").replace("{", "").replace("}", "") or "/" for route in page.routes}
     assert any("_stcore" in path for path in paths)
-    assert any("/api/images" in path for path in paths)
+    assert any("/api/frames" in path for path in paths)
     for path in sorted(paths):
         for method in METHODS:
             status, body = request(page, method, path)

@@ -7,7 +7,6 @@ from time import time
 import cv2
 import numpy as np
 import pytest
-from pydicom.uid import JPEG2000Lossless
 from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 
@@ -16,7 +15,7 @@ from tests.dicom import values_like_a_film
 from tests.ui.studies import arrive, screened
 from tests.web.asgi import Answer, ask
 from triage.store.reading import show_open
-from triage.store.studies import numbered_explanations, study_record
+from triage.store.studies import numbered_explanations
 from triage.store.trail import entries
 from triage.web import shown
 from triage.web.site import Site
@@ -41,54 +40,6 @@ def pixels(answer: Answer) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-def test_an_image_comes_as_grey_png_of_its_own_size(get, site: Site) -> None:
-    values = values_like_a_film(70, 50)
-    study = arrive(site.store, site.settings.spool, values=values)
-    image = study_record(site.store, study.study_instance_uid).instances[0].header
-    answer = get(f"/api/images/{image.sop_instance_uid}")
-    drawn = pixels(answer)
-    assert drawn.shape == (70, 50)
-    assert drawn.dtype == np.uint8
-    assert np.corrcoef(drawn.ravel(), values.ravel())[0, 1] > 0.99
-    assert answer.headers["cache-control"].startswith("private")
-    assert answer.headers["content-encoding"] == "identity"
-
-
-def test_another_window_changes_the_picture(get, site: Site) -> None:
-    study = arrive(site.store, site.settings.spool)
-    image = study_record(site.store, study.study_instance_uid).instances[0].header
-    drawn = pixels(get(f"/api/images/{image.sop_instance_uid}", query="center=2048&width=2"))
-    assert set(np.unique(drawn)) <= {0, 127, 128, 255}
-
-
-@pytest.mark.parametrize(
-    "query", ["center=1", "center=1&width=0", "center=nan&width=2", "center=a&width=2", "width=inf&center=1"]
-)
-def test_an_impossible_window_gets_a_sentence(get, site: Site, query: str) -> None:
-    study = arrive(site.store, site.settings.spool)
-    image = study_record(site.store, study.study_instance_uid).instances[0].header
-    answer = get(f"/api/images/{image.sop_instance_uid}", query=query)
-    assert answer.status == 400
-    assert "center" in answer.json["error"]
-
-
-def test_compressed_pixels_are_decoded_in_a_child(get, site: Site) -> None:
-    values = values_like_a_film(64, 48)
-    study = arrive(site.store, site.settings.spool, values=values, syntax=JPEG2000Lossless)
-    image = study_record(site.store, study.study_instance_uid).instances[0].header
-    assert np.corrcoef(pixels(get(f"/api/images/{image.sop_instance_uid}")).ravel(), values.ravel())[0, 1] > 0.99
-
-
-def test_damaged_pixels_get_a_sentence(get, site: Site) -> None:
-    study = arrive(site.store, site.settings.spool, syntax=JPEG2000Lossless)
-    instance = study_record(site.store, study.study_instance_uid).instances[0]
-    content = instance.path.read_bytes()
-    instance.path.write_bytes(content[: len(content) // 2])
-    answer = get(f"/api/images/{instance.header.sop_instance_uid}")
-    assert answer.status == 422
-    assert answer.json["error"]
-
-
 def test_a_map_lies_edge_to_edge_over_its_image_and_is_clear_where_it_is_low(get, site: Site) -> None:
     study = arrive(site.store, site.settings.spool, values=values_like_a_film(210, 140))
     screened(site.store, study, opacity=0.8)
@@ -102,7 +53,7 @@ def test_a_map_lies_edge_to_edge_over_its_image_and_is_clear_where_it_is_low(get
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/images/1.2.3", "/api/maps/999", "/api/maps/x", "/api/maps/%F0", "/api/studies/1.2"]
+    "path", ["/api/frames/1.2.3", "/api/maps/999", "/api/maps/x", "/api/maps/%F0", "/api/studies/1.2"]
 )
 def test_what_is_not_there_is_said(get, path: str) -> None:
     answer = get(path)

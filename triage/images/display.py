@@ -91,15 +91,3 @@ def looked_up(values: Floats, lut: Lut) -> Floats:
 def inverted(header: InstanceHeader) -> bool:
     """Whether low values are white."""
     return header.photometric_interpretation == "MONOCHROME1" or header.presentation_lut_shape == "INVERSE"
-
-
-def png(pixels: StoredPixels, window: tuple[float, float] | None = None) -> bytes:
-    """The image as 8-bit PNG for the page, as it lies in the file (not turned)."""
-    if pixels.values.ndim == 3:
-        shown = cv2.cvtColor(pixels.values, cv2.COLOR_RGB2BGR)
-    else:
-        shown = np.rint(display(pixels, window) * np.float32(255)).astype(np.uint8)
-    done, data = cv2.imencode(".png", shown, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise ValueError("OpenCV could not encode a PNG")
-    return data.tobytes()

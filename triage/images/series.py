@@ -164,6 +164,18 @@ def letter(direction: Point) -> str:
     return AXES[axis][direction[axis] < 0]
 
 
+OBLIQUE = 0.35
+"""Share of a direction from which a second letter names it: about 20 degrees."""
+
+
+def letters(direction: Point) -> str:
+    """Where a direction leads, the larger part first, such as L or PH (PS3.3 C.7.6.1.1.1); of any length."""
+    parts = np.asarray(direction, dtype=np.float64)
+    shares = np.abs(parts) / (np.linalg.norm(parts) or 1.0)
+    axes = [axis for axis in np.argsort(-shares) if shares[axis] > OBLIQUE]
+    return "".join(AXES[axis][int(parts[axis] < 0)] for axis in axes)
+
+
 def as_read(plane: SlicePlane, rows: int, columns: int) -> Turn:
     """The turn that shows the slice as it is read: an axial one with the patient's left to the right, back down."""
     along = (letter(plane.along_row), letter(plane.along_column))

@@ -22,9 +22,8 @@ from triage.images.pixels import Lut, StoredPixels
 from triage.store.studies import stored_instance
 from triage.web.answers import whole
 from triage.web.site import Site
+from triage.web.stacks import CONTENT
 
-CONTENT = 16
-"""Letters of a file's hash that stand in the address: what a browser kept under it is always right."""
 KEPT_S = 3600
 """Longer than an image is read, shorter than a patient's pixels should lie in a browser."""
 PROJECTIONS = frozenset({"CR", "DR", "DX", "IO", "MG", "PX", "RF", "RG", "XA", "XC"})

@@ -6,7 +6,6 @@ and numbers, never a patient's name or ID.
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from math import isfinite
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -16,13 +15,12 @@ from starlette.routing import Route
 
 from data_schemas.errors import NotFound, TriageError
 from triage.explain.drawing import SCALES, Scale, clear_png
-from triage.images.display import png
-from triage.store.studies import explanation_by_number, stored_instance
 from triage.web import reader, shown, uploads
-from triage.web.answers import refusal
+from triage.web.answers import refusal, whole
 from triage.web.parts import part
 from triage.web.pixels import frame
 from triage.web.site import Site
+from triage.web.stacks import series
 from triage.web.state import health, state
 from triage.web.trail import trail_csv
 from triage.web.upload import upload
@@ -31,6 +29,8 @@ from triage.web.worklist import worklist
 
 Handler = Callable[[Site, Request], Awaitable[Response]]
 MAP_SIDE_PX = 1024
+SLICE_SIDE_PX = 256
+"""Of a slice's map; scrolling asks for many, and the network's grid is coarser still."""
 # The built-in compression would spend half a second on a PNG, which is compressed already.
 PIXEL_HEADERS = {"Cache-Control": "private, max-age=600", "Content-Encoding": "identity"}
 
@@ -44,6 +44,7 @@ def routes(site: Site) -> list[Route]:
         ("GET", "/api/worklist", worklist),
         ("POST", "/api/worklist", worklist),
         ("GET", "/api/studies/{uid}", study),
+        ("GET", "/api/studies/{uid}/series/{series_uid}", series),
         ("POST", "/api/studies/{uid}/open", reader.opened),
         ("POST", "/api/closed", reader.closed),
         ("POST", "/api/studies/{uid}/verdict", reader.verdict),
@@ -51,7 +52,6 @@ def routes(site: Site) -> list[Route]:
         ("POST", "/api/studies/{uid}/read", reader.read),
         ("POST", "/api/studies/{uid}/unread", reader.unread),
         ("POST", "/api/studies/{uid}/shown", reader.map_shown),
-        ("GET", "/api/images/{sop_uid}", image),
         ("GET", "/api/frames/{sop_uid}", frame),
         ("GET", "/api/maps/{number}", overlay),
         ("GET", "/api/trail.csv", trail_csv),
@@ -88,29 +88,32 @@ async def to_list(site: Site, request: Request) -> Response:
 
 
 async def study(site: Site, request: Request) -> Response:
-    """Everything the page shows of one study."""
-    return JSONResponse(await run_in_threadpool(shown.study, site.store, request.path_params["uid"]))
-
-
-async def image(site: Site, request: Request) -> Response:
-    """The image as a person sees it, 8-bit PNG as it lies in the file; `center` and `width` choose another window."""
-    window = window_of(request)
-    instance = await run_in_threadpool(stored_instance, site.store, request.path_params["sop_uid"])
-
-    def draw() -> bytes:
-        return png(site.pool.read(instance.path, instance.header), window)
-
-    return Response(await site.in_turn(draw), media_type="image/png", headers=PIXEL_HEADERS)
+    """Everything the page shows of one study, unless it has it: `since` is the version it knows."""
+    known = whole(request, "since", -1, -1, 2**62)
+    return JSONResponse(await run_in_threadpool(shown.study, site.store, request.path_params["uid"], known))
 
 
 async def overlay(site: Site, request: Request) -> Response:
-    """A map's colours with transparency, edge to edge over the image; `scale` names the colours."""
+    """A map's colours with transparency, edge to edge over the image; `scale` names the colours, `slice` the plane of a
+    series' map, whose strongest colour stands for the same value on every slice.
+    """
     number = request.path_params["number"]
     if not number.isdecimal() or len(number) > 18:
         raise NotFound("there is no such map")
-    _, explanation = await run_in_threadpool(explanation_by_number, site.store, int(number))
-    content = await site.in_turn(partial(clear_png, explanation, MAP_SIDE_PX, scale=scale_of(request)))
+    explanation = await run_in_threadpool(site.last_map.read, site.store, int(number))
+    ceiling = float(explanation.values.max(initial=0.0))
+    try:
+        plane = explanation.plane(plane_of(request))
+    except IndexError as error:
+        raise NotFound("the map has no such slice") from error
+    side = MAP_SIDE_PX if explanation.values.ndim == 2 else SLICE_SIDE_PX
+    content = await site.in_turn(partial(clear_png, plane, side, ceiling, scale_of(request)))
     return Response(content, media_type="image/png", headers=PIXEL_HEADERS)
+
+
+def plane_of(request: Request) -> int | None:
+    """`slice` of the query. Raises ValueError."""
+    return whole(request, "slice", 0, 0, 100_000) if "slice" in request.query_params else None
 
 
 def scale_of(request: Request) -> Scale:
@@ -119,17 +122,3 @@ def scale_of(request: Request) -> Scale:
     if name not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(SCALES)}")
     return name
-
-
-def window_of(request: Request) -> tuple[float, float] | None:
-    """`center` and `width` in modality values, both or neither. Raises ValueError."""
-    given = [request.query_params.get(name) for name in ("center", "width")]
-    if given == [None, None]:
-        return None
-    try:
-        center, width = (float(text or "") for text in given)
-    except ValueError as error:
-        raise ValueError("center and width must both be numbers") from error
-    if not isfinite(center) or not isfinite(width) or width <= 0:
-        raise ValueError("center must be a number and width a number above 0")
-    return center, width

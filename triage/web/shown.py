@@ -3,6 +3,7 @@
 from typing import Any
 
 from data_schemas.explanation import Explanation
+from data_schemas.gate import GateResult
 from data_schemas.reading import GivenVerdict, PastScreening
 from data_schemas.score import FindingScore
 from data_schemas.study import StoredInstance, StudyHeader
@@ -11,7 +12,7 @@ from triage.store import Store
 from triage.store.reading import given_verdicts, past_screenings
 from triage.store.studies import numbered_explanations, study_record
 from triage.store.worklist import position, version
-from triage.web.pixels import CONTENT
+from triage.web.stacks import CONTENT, described, stacks_of
 
 METHODS = {"gradcam": "Grad-CAM", "saliency": "Saliency"}
 MEASURES = {
@@ -55,10 +56,14 @@ def age(years: float | None) -> str:
     return f"{int(years)}"
 
 
-def study(store: Store, uid: str) -> dict[str, Any]:
-    """Everything the page shows of a study. Raises NotFound."""
+def study(store: Store, uid: str, known: int = -1) -> dict[str, Any]:
+    """Everything the page shows of a study; of a version that it knows, that version alone. Raises NotFound."""
     now = version(store)
+    if now == known:
+        return {"version": now}
     record = study_record(store, uid)
+    stacks = stacks_of(record)
+    slices = {one.header.sop_instance_uid for stack in stacks for one in stack.stack.slices}
     return {
         "version": now,
         "uid": uid,
@@ -70,7 +75,8 @@ def study(store: Store, uid: str) -> dict[str, Any]:
         "reason": record.urgency.reason,
         "received_at": record.received_at.isoformat(),
         **patient(record.study),
-        "images": [image(instance) for instance in record.instances],
+        "images": [image(one) for one in record.instances if one.header.sop_instance_uid not in slices],
+        "series": [described(stack) for stack in stacks],
         "findings": findings(record),
         "gates": gates(record),
         "provenance": provenance(record),
@@ -86,6 +92,7 @@ def image(instance: StoredInstance) -> dict[str, Any]:
     header = instance.header
     return {
         "sop_uid": header.sop_instance_uid,
+        "series_uid": header.series_instance_uid,
         "rows": header.rows,
         "columns": header.columns,
         "has_pixels": header.has_pixels,
@@ -145,14 +152,17 @@ def past(screening: PastScreening) -> dict[str, Any]:
 
 
 def gates(record: StudyRecord) -> dict[str, list[dict[str, str]]]:
-    """Each image's gates with their sentences, by SOP Instance UID."""
-    images = record.screening.images if record.screening else ()
-    return {
-        screened.sop_instance_uid: [
-            {"gate": gate.gate, "outcome": gate.outcome, "sentence": gate.sentence} for gate in screened.gates
-        ]
-        for screened in images
-    }
+    """Gates with their sentences, by SOP Instance UID of an image or Series Instance UID of a series."""
+    if record.screening is None:
+        return {}
+    judged = {one.sop_instance_uid: one.gates for one in record.screening.images}
+    judged |= {one.series_instance_uid: one.gates for one in record.screening.volumes}
+    return {uid: [gate_line(gate) for gate in gates] for uid, gates in judged.items()}
+
+
+def gate_line(gate: GateResult) -> dict[str, str]:
+    """One gate as the page shows it."""
+    return {"gate": gate.gate, "outcome": gate.outcome, "sentence": gate.sentence}
 
 
 def provenance(record: StudyRecord) -> list[tuple[str, str]]:
@@ -177,6 +187,8 @@ def described_map(number: int, explanation: Explanation) -> dict[str, Any]:
     return {
         "number": number,
         "sop_uid": header.sop_instance_uid,
+        "series_uid": header.series_instance_uid,
+        "driving": header.driving,
         "finding": header.finding,
         "method": header.method,
         "method_words": METHODS.get(header.method, header.method),

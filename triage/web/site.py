@@ -1,15 +1,18 @@
 """What all requests share: settings, the store, the decoder of pixels and the token, opened once."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
 
+from data_schemas.explanation import Explanation
 from triage.assembly import open_site, read_limits
 from triage.images.decode_pool import DecodePool
 from triage.settings import Settings
 from triage.store import Store
+from triage.store.studies import explanation_by_number
 from triage.web.arrivals import Arrivals
 from triage.web.door import read_token
 from triage.web.pulse import Pulse
@@ -19,6 +22,21 @@ ACTOR = "reader"
 """Who acts through the page: whoever holds the token."""
 PIXEL_THREADS = 3
 """Images drawn at the same time; each holds an image several times over."""
+
+
+class LastMap:
+    """The map that was asked for last, for that of a series is asked for slice by slice."""
+
+    def __init__(self) -> None:
+        self.one_at_a_time = threading.Lock()
+        self.found: tuple[int, Explanation] | None = None
+
+    def read(self, store: Store, number: int) -> Explanation:
+        """The map of that number. Raises NotFound."""
+        with self.one_at_a_time:
+            if self.found is None or self.found[0] != number:
+                self.found = number, explanation_by_number(store, number)[1]
+            return self.found[1]
 
 
 @dataclass(frozen=True)
@@ -32,6 +50,7 @@ class Site:
     arrivals: Arrivals
     pulse: Pulse = field(default_factory=Pulse)
     sharing: Sharing = field(default_factory=Sharing)
+    last_map: LastMap = field(default_factory=LastMap)
     pixel_turns: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PIXEL_THREADS))
 
     async def in_turn(self, work: Callable[[], bytes]) -> bytes:

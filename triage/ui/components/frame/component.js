@@ -21,6 +21,8 @@ class Frame {
     this.bar = el("div", { class: "bar hidden" }, this.text);
     // The live region must be there before its text is, or screen readers do not hear of it.
     root.append(el("div", { role: "status", "aria-live": "polite" }, this.bar));
+    // What fills the window below makes room for it.
+    this.room = new ResizeObserver(() => document.documentElement.style.setProperty("--t-notice", `${this.bar.offsetHeight}px`));
     this.seen = () => document.visibilityState === "visible" && this.ask();
   }
 
@@ -31,12 +33,14 @@ class Frame {
     if (this.timer) return;
     this.timer = window.setInterval(this.seen, POLL_MS);
     document.addEventListener("visibilitychange", this.seen);
+    this.room.observe(this.bar);
     void this.ask();
   }
 
   stop() {
     window.clearInterval(this.timer);
     document.removeEventListener("visibilitychange", this.seen);
+    this.room.disconnect();
     this.timer = 0;
   }
 

@@ -3,24 +3,34 @@
 import { ask, busyKey, el, instanceOf, posted, say, settle } from "../shared.js";
 import { keySheet } from "../keys.js";
 import { frameOf } from "./frames.js";
+import { opposite } from "./geometry.js";
 import { headParts } from "./head.js";
-import { Panel, SCALES } from "./panel.js";
+import { Overlays } from "./overlays.js";
+import { Panel, SCALES, lies, seriesName } from "./panel.js";
+import { firstFinding, grown, leadingFrame, openedAt, settled, steady } from "./opening.js";
+import { highest, scrollOf } from "./scroll.js";
 import { Stage } from "./stage.js";
+import { Strip } from "./strip.js";
 import { Tools } from "./tools.js";
 
 /** @typedef {import("./types").Study} Study */
 /** @typedef {import("./types").StudyImage} StudyImage */
 /** @typedef {import("./types").StudyMap} StudyMap */
 /** @typedef {import("./types").Streamlit} Streamlit */
+/** @typedef {import("./types").StudySeries} StudySeries */
+/** @typedef {import("./scroll.js").Scroll} Scroll */
 
 const POLL_MS = 1500; // while something is still to come
 const WATCH_MS = 5000; // afterwards: new images, slower maps
 const KEYS = /** @type {const} */ ([
   ["w h d", "key_modes"], ["c", "key_presets"], ["v", "key_invert"], ["t y", "key_turn"], ["+ -", "key_zoom"], ["← ↑ → ↓", "key_move"],
-  ["f", "key_fit"], ["x", "key_reset"], ["Backspace", "key_line"], ["m", "key_map"], ["[ ]", "key_opacity"], ["1 … 9", "key_finding"],
+  ["↑ ↓", "key_slice"], ["PageUp PageDown Home End", "key_slices"], ["l", "key_leading"], ["f", "key_fit"], ["x", "key_reset"], ["Backspace", "key_line"], ["m", "key_map"], ["[ ]", "key_opacity"], ["1 … 9", "key_finding"],
   ["g", "key_method"], ["s", "key_scale"], ["i", "key_image"], ["a o b", "key_verdict"], ["r", "key_read"], ["z", "key_undo"],
   ["n p", "key_study"], ["Escape", "key_list"], ["?", "key_sheet"],
 ]);
+const STEPS = /** @type {Record<string, number>} */ ({
+  ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10, Home: -Infinity, End: Infinity,
+});
 const MOVES = /** @type {Record<string, [number, number]>} */ ({
   ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40],
 });
@@ -36,8 +46,11 @@ class Viewer {
     this.uid = "";
     /** @type {Study | null} */
     this.study = null;
-    /** @type {string | null} */
-    this.sop = null;
+    /** @type {string | null} SOP Instance UID of an image or Series Instance UID of a series */
+    this.shown = null;
+    /** @type {Scroll | null} the series that is shown, where it is one */
+    this.scroll = null;
+    this.overlays = new Overlays();
     /** @type {string | null} */
     this.finding = null;
     /** @type {string | undefined} */
@@ -55,7 +68,8 @@ class Viewer {
     this.loading = new AbortController();
     this.onKey = (/** @type {KeyboardEvent} */ event) => this.key(event);
     this.stage = new Stage(() => this.tools?.show());
-    this.tools = new Tools(this.stage);
+    this.tools = new Tools(this.stage, (by) => this.step(by));
+    this.strip = new Strip((place) => this.goTo(place));
     this.state = el("div", { class: "over state", role: "status" });
     this.tabs = el("div", { class: "tabs", role: "group", "aria-label": say("viewer.images") });
     this.sheet = keySheet(KEYS.map(([keys, name]) => [keys, say(`viewer.${name}`)]), say("viewer.keys"));
@@ -70,11 +84,12 @@ class Viewer {
       fadeTo: (opacity) => this.fadeTo(opacity),
       scaleTo: (scale) => this.scaleTo(scale),
       showNewest: () => this.showNewest(),
+      show: (uid) => this.choose(uid),
       go: (uid) => this.go(uid),
       redraw: () => this.render(),
       changed: () => this.readAgain(),
     });
-    root.replaceChildren(this.head, el("div", { class: "work" }, this.tools.node, this.stage.node), side, this.sheet);
+    root.replaceChildren(this.head, el("div", { class: "work" }, this.tools.node, this.stage.node, this.strip.node), side, this.sheet);
     this.watch = new ResizeObserver(() => this.stage.draw());
   }
 
@@ -104,15 +119,24 @@ class Viewer {
     this.loading.abort();
     this.loading = new AbortController();
     window.clearTimeout(this.timer);
-    Object.assign(this, { uid, study: null, map: null, sop: null, finding: null, method: undefined, seen: null, noted: new Set() });
+    Object.assign(this, { uid, study: null, map: null, finding: null, method: undefined, seen: null, noted: new Set() });
+    this.leave();
     this.head.replaceChildren();
     this.panel.empty();
     this.tabs.replaceChildren();
-    delete this.root.dataset.image;
-    this.stage.clear();
-    this.told();
     this.say(say("viewer.opening"));
     void this.fetchStudy(this.loading.signal);
+  }
+
+  /** Nothing of the former image or series stays on the screen. */
+  leave() {
+    Object.assign(this, { shown: null, scroll: null });
+    this.stage.clear();
+    this.stage.where.textContent = "";
+    this.strip.show(0, { scores: [], point: null, label: "" });
+    delete this.root.dataset.image;
+    delete this.root.dataset.slice;
+    this.told();
   }
 
   /** @param {AbortSignal} signal */
@@ -120,8 +144,10 @@ class Viewer {
     const { uid } = this;
     try {
       /** @type {Study} */
-      const study = await ask(`/api/studies/${encodeURIComponent(uid)}`, { signal });
-      if (uid !== this.uid || study.uid !== uid) return;
+      const told = await ask(`/api/studies/${encodeURIComponent(uid)}?since=${this.study?.version ?? -1}`, { signal });
+      if (uid !== this.uid) return;
+      const study = told.uid ? told : /** @type {Study} */ (this.study); // without a UID, nothing has changed
+      if (study.uid !== uid) return;
       this.take(study);
       this.timer = window.setTimeout(() => void this.fetchStudy(signal), settled(study) ? WATCH_MS : POLL_MS);
     } catch (error) {
@@ -133,22 +159,22 @@ class Viewer {
 
   /** @param {Study} study */
   take(study) {
-    const first = this.study === null;
-    const changed = JSON.stringify(this.study) !== JSON.stringify(study);
+    const former = this.study;
+    const changed = former !== study && JSON.stringify(former) !== JSON.stringify(study);
     this.study = study;
     this.seen ??= study.revision;
-    if (first) this.begin(study);
+    if (former === null) this.begin(study);
+    else if (this.scroll && grown(former, study)) void this.readSeries(this.scroll.place);
     if (changed) this.render();
     if (changed && !this.map && this.stage.frame) void this.chooseMap();
   }
 
-  /** The map that the address names, else the one that drove the place; its image is shown first. @param {Study} study */
+  /** The map that the address names, else the one that drove the place; what it is of is shown first. @param {Study} study */
   begin(study) {
     const named = study.maps.find((map) => map.number === this.data.map);
     if (named) Object.assign(this, { finding: named.finding, method: named.method });
-    const sop = (named ?? study.maps[0])?.sop_uid;
-    const image = study.images.find((one) => one.sop_uid === sop) ?? study.images[0];
-    if (image) void this.chooseImage(image.sop_uid);
+    const first = openedAt(study, named);
+    if (first) this.choose(first);
     else this.say(say("viewer.no_image"));
   }
 
@@ -158,14 +184,18 @@ class Viewer {
     void this.fetchStudy(this.loading.signal);
   }
 
+  /** An image or a series. @param {string} uid */
+  choose(uid) {
+    void (this.study?.series.some((one) => one.uid === uid) ? this.chooseSeries(uid) : this.chooseImage(uid)).then(() => this.render());
+  }
+
   /** @param {string} sop */
   async chooseImage(sop) {
     const image = this.study?.images.find((one) => one.sop_uid === sop);
     if (!image || !this.study) return;
     const { signal } = this.loading;
-    Object.assign(this, { sop, map: null });
-    this.stage.clear();
-    this.told();
+    this.leave();
+    Object.assign(this, { shown: sop, map: null });
     const number = String(this.study.images.indexOf(image) + 1);
     const words = { number, count: String(this.study.images.length), what: [image.modality, image.view].filter(Boolean).join(" ") };
     this.stage.canvas.setAttribute("aria-label", say("viewer.image_of", words));
@@ -176,28 +206,139 @@ class Viewer {
     this.say(say("viewer.reading"));
     try {
       const frame = await frameOf(sop, image.content);
-      if (signal.aborted || sop !== this.sop) return;
+      if (signal.aborted || sop !== this.shown) return;
       this.say("");
       this.stage.show(frame, image);
       this.root.dataset.image = sop;
       await this.chooseMap();
       void this.ahead();
     } catch (error) {
-      if (!signal.aborted && sop === this.sop) this.say(say("viewer.image_fault", { why: why(error) }));
+      if (!signal.aborted && sop === this.shown) this.say(say("viewer.image_fault", { why: why(error) }));
     }
+  }
+
+  /** @param {string} uid */
+  async chooseSeries(uid) {
+    this.leave();
+    Object.assign(this, { shown: uid, map: null });
+    this.say(say("viewer.reading"));
+    await this.readSeries(null);
+  }
+
+  /** The slices of the series, anew where its result has changed. @param {number | null} place the slice that is kept */
+  async readSeries(place) {
+    const { signal } = this.loading;
+    const uid = /** @type {string} */ (this.shown);
+    try {
+      const scroll = await scrollOf(this.uid, uid, signal);
+      this.finding ??= firstFinding(this.study);
+      scroll.put(place ?? scroll.leading(this.finding));
+      const frame = await scroll.frame();
+      if (signal.aborted || uid !== this.shown) return;
+      this.scroll = scroll;
+      this.say("");
+      if (place === null) this.stage.show(frame, { modality: scroll.told.modality, orientation: scroll.told.orientation }, steady(frame));
+      this.root.dataset.image = uid;
+      this.curve();
+      this.goTo(scroll.place);
+      await this.chooseMap();
+      scroll.ahead(signal, (came) => this.cameIn(came));
+      void this.ahead();
+    } catch (error) {
+      if (!signal.aborted && uid === this.shown) this.say(say("viewer.image_fault", { why: why(error) }));
+    }
+  }
+
+  /** The score of the chosen finding along the slices. */
+  curve() {
+    const { scroll, study } = this;
+    if (!scroll || !study) return;
+    const finding = study.findings.find((one) => one.finding === this.finding);
+    const scores = scroll.scores(this.finding);
+    const scored = highest(scores) !== null;
+    this.strip.show(scroll.count, { scores, point: scored && finding ? finding.operating_point : null, label: scored && finding ? finding.label : "" });
+    this.strip.mark(scroll.place, this.whereWords(scroll));
+  }
+
+  /** @param {Scroll} scroll */
+  whereWords(scroll) {
+    const words = { number: String(scroll.place + 1), count: String(scroll.count) };
+    const { position } = scroll.slice;
+    if (position === null || scroll.count < 2) return say("viewer.frame_of", words);
+    const side = position < 0 ? opposite(scroll.told.axis) : scroll.told.axis;
+    return say("viewer.slice_at", { ...words, side, mm: Math.abs(position).toFixed(1) });
+  }
+
+  /** @param {number} by slices @returns {boolean} whether a series is shown */
+  step(by) {
+    if (!this.scroll || this.scroll.count < 2) return false;
+    if (by) this.goTo(this.scroll.place + by);
+    return true;
+  }
+
+  /** @param {number} place */
+  goTo(place) {
+    const { scroll } = this;
+    if (!scroll || !this.study) return;
+    scroll.put(place);
+    const words = this.whereWords(scroll);
+    this.stage.where.textContent = words;
+    this.strip.mark(scroll.place, words);
+    const series = this.study.series.find((one) => one.uid === this.shown);
+    this.stage.canvas.setAttribute("aria-label", say("viewer.slice_of", { series: series ? seriesName(series) : "", where: words }));
+    const frame = scroll.here();
+    if (frame) this.lay(frame);
+    else void this.fetchSlice(scroll, scroll.place);
+  }
+
+  /** The slice that is wanted now, with its map where that is at hand. @param {import("./types").Frame} frame */
+  lay(frame) {
+    const { scroll, stage } = this;
+    if (!scroll) return;
+    this.say("");
+    stage.swap(frame);
+    this.root.dataset.slice = String(scroll.place);
+    this.layMap();
+    scroll.ahead(this.loading.signal, (came) => this.cameIn(came));
+  }
+
+  /** @param {Scroll} scroll @param {number} place */
+  async fetchSlice(scroll, place) {
+    try {
+      await scroll.frame(place);
+    } catch (error) {
+      if (scroll !== this.scroll || place !== scroll.place) return;
+      this.stage.clear();
+      this.say(say("viewer.image_fault", { why: why(error) }));
+      return;
+    }
+    this.cameIn(place);
+  }
+
+  /** A slice's pixels are here. @param {number} place */
+  cameIn(place) {
+    const { scroll, map } = this;
+    const frame = scroll?.here(place);
+    if (!scroll || !frame) return;
+    const { plane } = scroll.slices[place];
+    if (map && plane !== null) this.overlays.get(map.number, this.scale, plane).catch(() => {}); // asked for again when it is shown
+    if (place === scroll.place && frame !== this.stage.frame) this.lay(frame);
   }
 
   /** What a reader will most probably look at next is fetched while this study is read. */
   async ahead() {
     const { signal } = this.loading;
-    const others = this.study?.images.filter((one) => one.has_pixels && one.sop_uid !== this.sop).slice(0, 2) ?? [];
+    const others = this.study?.images.filter((one) => one.has_pixels && one.sop_uid !== this.shown).slice(0, 2) ?? [];
     try {
       for (const image of others) await frameOf(image.sop_uid, image.content);
       if (!this.data.next || signal.aborted) return;
       /** @type {Study} */
       const next = await ask(`/api/studies/${encodeURIComponent(this.data.next)}`, { signal });
-      const image = next.images.find((one) => one.sop_uid === next.maps[0]?.sop_uid) ?? next.images[0];
-      if (image?.has_pixels && !signal.aborted) await frameOf(image.sop_uid, image.content);
+      const first = openedAt(next, undefined);
+      const image = next.images.find((one) => one.sop_uid === first);
+      if (signal.aborted || !first) return;
+      if (image?.has_pixels) await frameOf(image.sop_uid, image.content);
+      else if (!image) await leadingFrame(next, first, signal);
     } catch {
       // It will be asked for again, and its fault told, when it is opened.
     }
@@ -215,22 +356,40 @@ class Viewer {
       this.render();
       if (map) await this.fetchMap(map);
     }
+    this.curve();
     this.render();
     this.told();
     this.noteShown();
   }
 
+  /** The plane of a series' map that belongs to the slice; undefined where that slice has none. */
+  plane() {
+    if (!this.scroll) return null;
+    return this.scroll.slice.plane ?? undefined;
+  }
+
   /** @param {StudyMap} map */
   async fetchMap(map) {
     const { signal } = this.loading;
+    const plane = this.plane();
+    if (plane === undefined) return;
     try {
-      const response = await fetch(`/api/maps/${map.number}?scale=${this.scale}`, { signal, credentials: "same-origin" });
-      if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? String(response.status));
-      const overlay = await createImageBitmap(await response.blob());
-      if (!signal.aborted && this.map === map) this.stage.cover(overlay, String(map.number));
+      const overlay = await this.overlays.get(map.number, this.scale, plane);
+      if (!signal.aborted && this.map === map && this.plane() === plane) this.stage.cover(overlay, String(map.number));
     } catch (error) {
-      if (!signal.aborted) this.say(say("viewer.map_fault", { why: why(error) }));
+      if (!signal.aborted && this.map === map) this.say(say("viewer.map_fault", { why: why(error) }));
     }
+  }
+
+  /** The map of the slice that was scrolled to. */
+  layMap() {
+    const { map } = this;
+    const plane = this.plane();
+    if (!map || plane === undefined) return;
+    const here = this.overlays.here(map.number, this.scale, plane);
+    if (here) this.stage.cover(here, String(map.number));
+    else void this.fetchMap(map).then(() => this.told());
+    this.told();
   }
 
   /** Which map is on the screen, for those who look at the page from outside. */
@@ -255,12 +414,15 @@ class Viewer {
     const { study, stage } = this;
     if (!study) return;
     this.head.replaceChildren(...headParts(study, this.data, this.go));
-    this.tabs.replaceChildren(...(study.images.length < 2 ? [] : study.images.map((image, place) => el("button", {
-      type: "button", "aria-pressed": String(image.sop_uid === this.sop), text: `${place + 1} ${image.view || image.modality}`.trim(),
-      onclick: () => void this.chooseImage(image.sop_uid).then(() => this.render()),
+    const all = [
+      ...study.series.map((one) => ({ uid: one.uid, text: `${one.number ?? ""} ${one.modality} (${one.slices})`.trim(), title: seriesName(one) })),
+      ...study.images.map((one, place) => ({ uid: one.sop_uid, text: `${place + 1} ${one.view || one.modality}`.trim(), title: one.description })),
+    ];
+    this.tabs.replaceChildren(...(all.length < 2 ? [] : all.map(({ uid, text, title }) => el("button", {
+      type: "button", "aria-pressed": String(uid === this.shown), text, title, onclick: () => this.choose(uid),
     }))));
     this.panel.render(study, {
-      sop: this.sop, finding: this.finding, map: this.map, mapOn: stage.overlayOn, opacity: stage.opacity, scale: this.scale,
+      shown: this.shown, finding: this.finding, map: this.map, mapOn: stage.overlayOn, opacity: stage.opacity, scale: this.scale,
       seen: this.seen, next: this.data.next,
     });
   }
@@ -290,8 +452,9 @@ class Viewer {
   showNewest() {
     if (!this.study) return;
     this.seen = this.study.revision;
-    const newest = this.study.images.reduce((a, b) => (b.received_at > a.received_at ? b : a));
-    void this.chooseImage(newest.sop_uid).then(() => this.render());
+    const all = [...this.study.images.map((one) => ({ uid: one.sop_uid, at: one.received_at })),
+      ...this.study.series.map((one) => ({ uid: one.uid, at: one.received_at }))];
+    this.choose(all.reduce((a, b) => (b.at > a.at ? b : a)).uid);
   }
 
   /** @param {KeyboardEvent} event */
@@ -300,6 +463,11 @@ class Viewer {
     const on = event.composedPath()[0];
     const inControl = on instanceof Element && on.matches("input, button, summary, select, a");
     if (!inControl && this.panel.reader.key(event.key)) return;
+    const moving = on instanceof Element && on.matches("input, select, .side-panel"); // by the same keys
+    if (event.key in STEPS && !moving && this.step(STEPS[event.key])) {
+      event.preventDefault();
+      return;
+    }
     if (this.command(event.key) || this.tools.key(event.key)) event.preventDefault();
     else if (event.key in MOVES && !inControl) {
       this.stage.move(...MOVES[event.key]);
@@ -314,7 +482,8 @@ class Viewer {
     /** @type {Record<string, () => void>} */
     const commands = {
       m: () => this.toggleMap(), "[": () => this.fade(-0.1), "]": () => this.fade(0.1), g: () => this.nextMethod(),
-      s: () => this.scaleTo(nextScale(this.scale)), i: () => this.nextImage(),
+      s: () => this.scaleTo(nextScale(this.scale)),
+      l: () => this.scroll && this.goTo(this.scroll.leading(this.finding)), i: () => this.nextImage(),
       n: () => this.data.next && this.go(this.data.next), p: () => this.data.previous && this.go(this.data.previous),
       Escape: () => this.go("worklist"), "?": () => this.sheet.toggle(),
     };
@@ -330,7 +499,7 @@ class Viewer {
 
   /** Of the chosen finding on the image that is shown. */
   maps() {
-    return this.study?.maps.filter((map) => map.sop_uid === this.sop && map.finding === this.finding) ?? [];
+    return this.study?.maps.filter((map) => lies(map, this.shown) && map.finding === this.finding) ?? [];
   }
 
   nextMethod() {
@@ -339,19 +508,9 @@ class Viewer {
   }
 
   nextImage() {
-    const all = this.study?.images.map((image) => image.sop_uid) ?? [];
-    if (all.length > 1) void this.chooseImage(all[(all.indexOf(this.sop ?? "") + 1) % all.length]).then(() => this.render());
+    const all = [...this.study?.series ?? [], ...this.study?.images ?? []].map((one) => ("sop_uid" in one ? one.sop_uid : one.uid));
+    if (all.length > 1) this.choose(all[(all.indexOf(this.shown ?? "") + 1) % all.length]);
   }
-}
-
-/** Whether nothing more is to come by itself. @param {Study} study */
-function settled(study) {
-  return !["waiting", "screening"].includes(study.status) && (study.maps.length > 0 || study.findings.length === 0);
-}
-
-/** @param {Study | null} study */
-function firstFinding(study) {
-  return study?.findings[0]?.finding ?? null;
 }
 
 /** @param {string} scale */

@@ -4,8 +4,8 @@ import { say } from "../shared.js";
 
 /** @typedef {import("./types").Frame} Frame */
 
-const KEPT_BYTES = 256 * 2 ** 20;
-/** @type {Map<string, {frame: Promise<Frame>, bytes: number}>} the newest last; kept while the tab is open */
+const KEPT_BYTES = 512 * 2 ** 20;
+/** @type {Map<string, {frame: Promise<Frame>, bytes: number, here: Frame | null}>} the newest last; kept while the tab is open */
 const kept = new Map();
 
 /**
@@ -15,15 +15,44 @@ const kept = new Map();
  * @returns {Promise<Frame>}
  */
 export function frameOf(sop, content, number = 0) {
-  const address = `/api/frames/${encodeURIComponent(sop)}?v=${content}&frame=${number}`;
-  const entry = kept.get(address) ?? { frame: fetched(address), bytes: 0 };
+  const address = addressOf(sop, content, number);
+  const known = kept.get(address);
+  const entry = known ?? { frame: fetched(address), bytes: 0, here: null };
   kept.delete(address);
   kept.set(address, entry);
-  entry.frame.then((frame) => {
-    entry.bytes = frame.bytes;
-    forget();
-  }, () => kept.delete(address));
+  if (!known) {
+    entry.frame.then((frame) => {
+      Object.assign(entry, { bytes: frame.bytes, here: frame });
+      forget();
+    }, () => kept.delete(address));
+  }
   return entry.frame;
+}
+
+/**
+ * The frame where it is at hand.
+ * @param {string} sop
+ * @param {string} content
+ * @param {number} number
+ * @returns {Frame | null}
+ */
+export function frameHere(sop, content, number) {
+  return kept.get(addressOf(sop, content, number))?.here ?? null;
+}
+
+/** Whether the frame is here or on its way. @param {string} sop @param {string} content @param {number} number */
+export function frameAsked(sop, content, number) {
+  return kept.has(addressOf(sop, content, number));
+}
+
+/** How many frames of that size may be fetched ahead. @param {number} bytes */
+export function roomFor(bytes) {
+  return Math.floor((KEPT_BYTES * 3) / 4 / bytes);
+}
+
+/** @param {string} sop @param {string} content @param {number} number */
+function addressOf(sop, content, number) {
+  return `/api/frames/${encodeURIComponent(sop)}?v=${content}&frame=${number}`;
 }
 
 /** @param {string} address @returns {Promise<Frame>} */

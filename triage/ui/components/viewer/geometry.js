@@ -97,8 +97,8 @@ export function sides(orientation, pose) {
   return { right: at(0), bottom: at(1), left: at(2), top: at(3) };
 }
 
-/** @param {string} text */
-function opposite(text) {
+/** The other way round, such as RA for LP. @param {string} text */
+export function opposite(text) {
   return [...text].map((letter) => OPPOSITE[letter] ?? "").join("");
 }
 

@@ -40,7 +40,8 @@ export class Panel {
       reasonPart(study),
       this.findingsPart(study, view),
       this.mapPart(study, view),
-      gatesPart(study.gates[view.sop ?? ""] ?? [], open),
+      this.seriesPart(study, view),
+      gatesPart(gatesOf(study, view.shown), open),
       this.reader.part(study, view),
       historyPart(study, open),
       provenancePart(study, open),
@@ -63,6 +64,23 @@ export class Panel {
   }
 
   /**
+   * Each series that is scrolled through: what it is, and whether the model took it.
+   * @param {Study} study
+   * @param {View} view
+   */
+  seriesPart(study, view) {
+    if (!study.series.length) return null;
+    const others = study.series.length + study.images.length > 1;
+    return el("section", {}, el("h3", { text: say("study.series", { count: study.series.length }) }), study.series.map((one) => el("div", { class: "series", "data-scored": one.scored },
+      others
+        ? el("button", { type: "button", "data-part": `series ${one.uid}`, "aria-pressed": String(one.uid === view.shown), text: seriesName(one), onclick: () => this.acts.show(one.uid) })
+        : el("div", { text: seriesName(one) }),
+      el("div", { class: "dim", text: geometryWords(one) }),
+      one.left_out.length ? el("div", { class: "dim", text: say("study.series_left_out", { count: one.left_out.length, why: [...new Set(one.left_out)].join(", ") }) }) : null,
+      others && fateOf(one) ? el("div", { text: fateOf(one) }) : null)));
+  }
+
+  /**
    * @param {Study} study
    * @param {View} view
    */
@@ -72,7 +90,7 @@ export class Panel {
     const head = el("h3", { text: say("study.map") });
     if (!view.map) return el("section", {}, head, el("p", { class: "dim", text: say(study.maps.length ? "study.map_none" : "study.map_coming") }));
     const { map } = view;
-    const of = study.maps.filter((one) => one.sop_uid === view.sop && one.finding === view.finding);
+    const of = study.maps.filter((one) => lies(one, view.shown) && one.finding === view.finding);
     const methods = of.length < 2 ? el("span", { class: "dim", text: map.method_words })
       : el("select", {
         "aria-label": say("study.method"), "data-part": "method",
@@ -91,6 +109,47 @@ export class Panel {
       el("div", { class: "ticks" }, ["0", short(map.maximum / 2), short(map.maximum)].map((text) => el("span", { text }))),
       el("p", { class: "words dim", text: say("study.map_words", { method: map.method_words, finding: finding.label, measure: map.measure }) }));
   }
+}
+
+/** Whether the map is of that image or series. @param {import("./types").StudyMap} map @param {string | null} uid */
+export function lies(map, uid) {
+  return (map.series_uid || map.sop_uid) === uid;
+}
+
+/** Those of the image or series, else of the series that the image belongs to. @param {Study} study @param {string | null} uid */
+function gatesOf(study, uid) {
+  const of = study.images.find((one) => one.sop_uid === uid)?.series_uid;
+  return study.gates[uid ?? ""] ?? study.gates[of ?? ""] ?? [];
+}
+
+/** What a series is, in a line. @param {import("./types").StudySeries} series */
+export function seriesName(series) {
+  const number = series.number === null ? "" : say("study.series_number", { number: String(series.number) });
+  return [number, series.modality, series.description].filter(Boolean).join(" ");
+}
+
+/** @param {import("./types").StudySeries} series @returns {string} */
+function geometryWords({ facts, slices }) {
+  if (!facts) return say("study.series_unplaced", { count: slices });
+  const [least, most] = facts.gaps_mm.map(mm);
+  const words = [
+    say("study.series_slices", { count: slices, orientation: facts.orientation, thickness: mm(facts.thickness_mm) }),
+    slices > 1 ? say("study.series_gap", { gap: least === most ? least : say("study.range", { least, most }) }) : "",
+    say("study.series_pixel", { rows: mm(facts.pixel_mm[0]), columns: mm(facts.pixel_mm[1]) }),
+    facts.tilt_deg >= 0.5 ? say("study.series_tilt", { degrees: facts.tilt_deg.toFixed(1) }) : "",
+  ];
+  return words.filter(Boolean).join(", ");
+}
+
+/** @param {number} value */
+function mm(value) {
+  return String(+value.toFixed(2));
+}
+
+/** Why a series has the place it has: scored, or why not. @param {import("./types").StudySeries} series */
+function fateOf(series) {
+  if (series.scored) return say("study.series_scored");
+  return series.not_taken || series.stopped;
 }
 
 /** @param {string} chosen @param {(scale: string) => void} choose */

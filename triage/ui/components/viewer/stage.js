@@ -6,7 +6,7 @@ import { coloured, pyramid, sampled } from "./sampler.js";
 import { dragged, greyTable, inForce, modality } from "./table.js";
 
 /** @typedef {import("./types").Frame} Frame */
-/** @typedef {import("./types").StudyImage} StudyImage */
+/** @typedef {import("./types").Seen} Seen */
 /** @typedef {import("./types").Pose} Pose */
 /** @typedef {import("./table.js").Window} Window */
 /** @typedef {[number, number]} Point */
@@ -19,7 +19,7 @@ export class Stage {
     this.changed = changed;
     /** @type {Frame | null} */
     this.frame = null;
-    /** @type {StudyImage | null} */
+    /** @type {Seen | null} */
     this.image = null;
     /** @type {import("./sampler.js").Level[]} */
     this.levels = [];
@@ -35,8 +35,12 @@ export class Stage {
     /** @type {Window | null} */
     this.window = null;
     this.inverted = false;
+    /** @type {Window | null} what Reset goes back to: null for what each file says */
+    this.home = null;
     /** @type {[Point, Point][]} in image coordinates */
     this.lines = [];
+    /** @type {Map<Frame, [Point, Point][]>} those of other slices of the series */
+    this.elsewhere = new Map();
     this.stale = true; // the samples are not those of the pose
     /** @type {Int32Array | null} */
     this.samples = null;
@@ -51,7 +55,8 @@ export class Stage {
     this.info = el("span", { class: "over info" });
     this.under = el("span", { class: "over under" });
     this.turned = el("span", { class: "over turned", role: "status" });
-    this.node = el("div", { class: "stage" }, this.canvas, Object.values(this.sides), this.info, this.under, this.turned);
+    this.where = el("span", { class: "over where" });
+    this.node = el("div", { class: "stage" }, this.canvas, Object.values(this.sides), this.info, this.under, this.turned, this.where);
   }
 
   clear() {
@@ -59,14 +64,31 @@ export class Stage {
     this.draw();
   }
 
-  /** @param {Frame} frame @param {StudyImage} image */
-  show(frame, image) {
+  /** @param {Frame} frame @param {Seen} image @param {Window | null} [home] the window to begin with instead of the file's */
+  show(frame, image, home = null) {
+    Object.assign(this, { image, pose: UPRIGHT, window: home, home, inverted: false, lines: [], elsewhere: new Map() });
+    this.lay(frame);
+    this.changed();
+  }
+
+  /** Another slice of the same series: seen as the last one was. @param {Frame} frame */
+  swap(frame) {
+    if (!this.frame || frame === this.frame) return;
+    const { columns, rows } = this.frame.facts;
+    this.elsewhere.set(this.frame, this.lines);
+    this.lines = this.elsewhere.get(frame) ?? [];
+    const { quarters, mirrored } = this.pose;
+    if (columns !== frame.facts.columns || rows !== frame.facts.rows) this.pose = { ...UPRIGHT, quarters, mirrored };
+    this.lay(frame);
+  }
+
+  /** @param {Frame} frame */
+  lay(frame) {
     const { columns, rows, colour } = frame.facts;
-    Object.assign(this, { frame, image, overlay: null, pose: UPRIGHT, window: null, inverted: false, lines: [], stale: true });
+    Object.assign(this, { frame, overlay: null, number: "", stale: true });
     this.levels = colour ? [] : pyramid({ values: frame.values, columns, rows });
     this.picture = colour ? inColour(frame) : null;
     this.draw();
-    this.changed();
   }
 
   /** @param {ImageBitmap | null} overlay @param {string} number the map's, for those who ask what is shown */
@@ -128,7 +150,7 @@ export class Stage {
   }
 
   reset() {
-    this.window = null;
+    this.window = this.home;
     this.inverted = false;
     this.lines = [];
     this.put(UPRIGHT);

@@ -1,6 +1,7 @@
 // What a hand does on the stage: window, move, measure, zoom; and the row of buttons that says so.
 // @ts-check
 import { el, say } from "../shared.js";
+import { notches } from "./scroll.js";
 
 /** @typedef {import("./stage.js").Stage} Stage */
 /** @typedef {"window" | "pan" | "measure"} Mode */
@@ -10,9 +11,11 @@ const MODES = /** @type {const} */ ([["window", "w"], ["pan", "h"], ["measure", 
 const CT_PRESETS = /** @type {const} */ ([["brain", 40, 80], ["subdural", 75, 215], ["stroke", 40, 40], ["bone", 600, 2800], ["lung", -600, 1500]]);
 
 export class Tools {
-  /** @param {Stage} stage */
-  constructor(stage) {
+  /** @param {Stage} stage @param {(by: number) => boolean} scroll goes on by that many slices; false where there are none */
+  constructor(stage, scroll) {
     this.stage = stage;
+    this.scroll = scroll;
+    this.rest = 0; // of the wheel
     /** @type {Mode} */
     this.mode = "window";
     const button = (/** @type {string} */ name, /** @type {() => void} */ onclick, /** @type {string} */ key) =>
@@ -93,7 +96,10 @@ export class Tools {
     const { canvas } = this.stage;
     canvas.addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
       event.preventDefault();
-      this.stage.zoom(Math.exp(-event.deltaY * 0.0015), { x: event.offsetX, y: event.offsetY });
+      const { by, rest } = notches(this.rest, event.deltaY, event.deltaMode);
+      this.rest = rest;
+      // In a series the wheel goes through the slices and zooms with Ctrl, as a pinch of two fingers does.
+      if (event.ctrlKey || !this.scroll(by)) this.stage.zoom(Math.exp(-event.deltaY * 0.0015), { x: event.offsetX, y: event.offsetY });
     }, { passive: false });
     canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.down(event));
     canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.moved(event));

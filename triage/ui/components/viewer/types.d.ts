@@ -19,6 +19,7 @@ export interface Study {
   description: string;
   study_date: string;
   images: StudyImage[];
+  series: StudySeries[];
   findings: Finding[];
   gates: Record<string, Gate[]>;
   provenance: [string, string][];
@@ -27,8 +28,55 @@ export interface Study {
   history: PastResult[];
 }
 
+/** What the stage must know of what it shows. */
+export interface Seen {
+  modality: string;
+  orientation: string[];
+}
+
+/** One series that is scrolled through (triage/web/stacks.py). */
+export interface StudySeries {
+  uid: string;
+  number: number | null;
+  description: string;
+  modality: string;
+  slices: number;
+  received_at: string;
+  facts: {
+    orientation: string;
+    pixel_mm: [number, number];
+    gaps_mm: [number, number];
+    thickness_mm: number;
+    tilt_deg: number;
+  } | null;
+  not_taken: string;
+  scored: boolean;
+  stopped: string;
+  left_out: string[];
+}
+
+/** What `GET /api/studies/{uid}/series/{uid}` answers. */
+export interface SeriesSlices {
+  uid: string;
+  revision: number;
+  screening: number | null;
+  modality: string;
+  /** SOP Instance UID and content of each file. */
+  instances: [string, string][];
+  /** File, frame, position in mm, plane of the map. */
+  slices: [number, number, number | null, number | null][];
+  findings: string[];
+  probabilities: number[][];
+  orientation: string[];
+  axis: string;
+  spacing_mm: [number, number];
+  gap_mm: number;
+  cut_across: boolean;
+}
+
 export interface StudyImage {
   sop_uid: string;
+  series_uid: string;
   rows: number;
   columns: number;
   has_pixels: boolean;
@@ -61,6 +109,9 @@ export interface Gate {
 export interface StudyMap {
   number: number;
   sop_uid: string;
+  /** Set where the map has a plane for each scored slice of a series. */
+  series_uid: string;
+  driving: number;
   finding: string;
   method: string;
   method_words: string;
@@ -90,7 +141,8 @@ export interface PastResult {
 
 /** What of a study is on the screen now. */
 export interface View {
-  sop: string | null;
+  /** SOP Instance UID of an image or Series Instance UID of a series. */
+  shown: string | null;
   finding: string | null;
   map: StudyMap | null;
   mapOn: boolean;
@@ -108,6 +160,8 @@ export interface PanelActs {
   fadeTo(opacity: number): void;
   scaleTo(scale: string): void;
   showNewest(): void;
+  /** An image or a series. */
+  show(uid: string): void;
   go(uid: string): void;
   /** Draws the evidence again. */
   redraw(): void;
