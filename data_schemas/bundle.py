@@ -27,7 +27,7 @@ class VolumeSpec(Value):
     """What a bundle wants of a series of slices, which it then scores slice by slice."""
 
     orientations: tuple[Orientation, ...] = (Orientation.AXIAL,)
-    """Empty takes any."""
+    """Slices that lie so, turned as they are read; empty takes any, as they lie in the file."""
     min_slices: int = Field(8, ge=1)
     max_slices: int = 2000
     min_thickness_mm: float = 0.0

@@ -54,11 +54,12 @@ def taken(manifest: BundleManifest) -> str:
         words += f", patients from {accepts.min_age_years:g} years"
     words += f", at least {accepts.min_side_px} pixels a side. "
     if volume is not None:
-        lying = " or ".join(volume.orientations) or "any"
+        lying = " or ".join(volume.orientations) + " " if volume.orientations else ""
+        pooled = "that of its highest" if volume.pooled == 1 else f"the mean of its {volume.pooled} highest"
         words += (
-            f"Series of {volume.min_slices} to {volume.max_slices} {lying} slices of {volume.min_thickness_mm:g} to "
-            f"{volume.max_thickness_mm:g} mm, scored slice by slice; the series' score is the mean of its "
-            f"{volume.pooled} highest. Marked and scored all the same: {listed_words(volume.tolerates)}. "
+            f"Series of {volume.min_slices} to {volume.max_slices} {lying}slices of {volume.min_thickness_mm:g} to "
+            f"{volume.max_thickness_mm:g} mm, scored slice by slice; the series' score is {pooled}. "
+            f"Marked and scored all the same: {listed_words(volume.tolerates)}. "
         )
     return words + scaled(manifest)
 

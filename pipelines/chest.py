@@ -120,6 +120,7 @@ TASK = Task(
     ),
     known_limits=KNOWN_LIMITS,
     channels=1,
+    side=256,
     prepare=prepare_spec,
     manifest=manifest,
     read=partial(read_cohort, min_age_years=MIN_AGE_YEARS),

@@ -180,6 +180,7 @@ TASK = Task(
     labels="Each scan has the one label that its publishers gave it.",
     known_limits=KNOWN_LIMITS,
     channels=1,
+    side=256,
     prepare=prepare_spec,
     manifest=manifest,
     read=read_scans,

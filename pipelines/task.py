@@ -55,6 +55,8 @@ class Task:
     known_limits: tuple[str, ...]
     """What is wrong with the data, for the card."""
     channels: int
+    side: int
+    """Of the network's input in pixels."""
     prepare: Callable[[int], PrepareSpec]
     """For an input of that side."""
     manifest: Callable[[int, float, tuple[FindingSpec, ...], OodSpec], BundleManifest]

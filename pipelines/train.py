@@ -266,7 +266,10 @@ Outside = Annotated[
     Path | None, typer.Option(help="Folder of other data, to try what must be refused; next to the data unless given.")
 ]
 OnDevice = Annotated[str, typer.Option(help="cpu or cuda.")]
-Side = Annotated[int, typer.Option(help="Side of the network's input in pixels, a multiple of 32.")]
+Side = Annotated[
+    int | None,
+    typer.Option(help="Side of the network's input in pixels, a multiple of 32; the task's own unless given."),
+]
 Epochs = Annotated[int, typer.Option(help="Passes over the images for the last blocks.")]
 Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
 ProbeOnly = Annotated[bool, typer.Option(help="Fit the linear head alone.")]
@@ -278,7 +281,7 @@ def cxr(
     out: Out,
     outside: Outside = None,
     device: OnDevice = "cpu",
-    side: Side = Plan.side,
+    side: Side = None,
     epochs: Epochs = Recipe.epochs,
     seed: Seed = Recipe.seed,
     probe_only: ProbeOnly = False,
@@ -293,7 +296,7 @@ def head_ct(
     out: Out,
     outside: Outside = None,
     device: OnDevice = "cpu",
-    side: Side = Plan.side,
+    side: Side = None,
     epochs: Epochs = Recipe.epochs,
     seed: Seed = Recipe.seed,
     probe_only: ProbeOnly = False,
@@ -308,7 +311,7 @@ def oct(
     out: Out,
     outside: Outside = None,
     device: OnDevice = "cpu",
-    side: Side = Plan.side,
+    side: Side = None,
     epochs: Epochs = Recipe.epochs,
     seed: Seed = Recipe.seed,
     probe_only: ProbeOnly = False,
@@ -323,7 +326,7 @@ def run(
     out: Path,
     outside: Path | None,
     device: str,
-    side: int,
+    side: int | None,
     epochs: int,
     seed: int,
     *,
@@ -333,7 +336,7 @@ def run(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     recipe = replace(Recipe(), epochs=epochs, seed=seed)
     beside = outside if outside is not None else data.resolve().parent
-    plan = Plan(data, out, beside, side=side, device=device, recipe=recipe, probe_only=probe_only)
+    plan = Plan(data, out, beside, side=side or task.side, device=device, recipe=recipe, probe_only=probe_only)
     try:
         train(task, plan)
     except TriageError as error:

@@ -1,5 +1,6 @@
 """CT series made for a test: a head of water and bone in air, with or without a drawn bleed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,11 @@ from numpy.typing import NDArray
 from pydicom import dcmread, dcmwrite
 from pydicom.uid import generate_uid
 
+from data_schemas.study import StudyHeader
 from tests.dicom import dx
+from triage.images.headers import ReadLimits, read_header
+from triage.store import Store
+from triage.store.receive import receive
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 AIR, WATER, BRAIN, BONE, BLOOD = -1000, 0, 35, 900, 70
@@ -80,3 +85,11 @@ def changed(path: Path, to: Path, **attributes: Any) -> Path:
     to.parent.mkdir(parents=True, exist_ok=True)
     dcmwrite(to, dataset, enforce_file_format=True)
     return to
+
+
+def sent(store: Store, paths: Sequence[Path]) -> StudyHeader:
+    """The files received as from anywhere."""
+    for path in paths:
+        study, instance = read_header(path, limits=ReadLimits())
+        receive(store, study, instance, path, generate_uid(), ordered_priority=None, source="test", actor="test")
+    return study

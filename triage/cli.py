@@ -113,13 +113,15 @@ def worklist(
 @app.command()
 def explain(
     study_uid: Annotated[str, typer.Argument(help="Study Instance UID.")],
-    out: Annotated[Path, typer.Option(help="Folder for the overlay (PNG) and the map (.npy) of each image.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for overlays (.png) and maps (.npy; .nii.gz of a series).")
+    ],
     finding: Annotated[str | None, typer.Option(help="Finding to explain; the study's leading one by default.")] = None,
     method: Annotated[str, typer.Option(help="gradcam or saliency.")] = "gradcam",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Write where the model looked: an overlay on the original image, and the map on its rows x columns."""
+    """Write where the model looked: an overlay on the original image, and the map on its own grid."""
     from triage.assembly import Screener, open_site
     from triage.explanations import write_explanations
 

@@ -1,20 +1,29 @@
 """Maps for people outside the page: from the store, or made now, written as files."""
 
+import gzip
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_schemas.errors import NotFound
 from data_schemas.explanation import Explanation
+from data_schemas.score import VolumeScreening
 from data_schemas.study import StudyToScreen
 from triage.assembly import Screener
 from triage.explain.drawing import on_image, overlay_png
 from triage.images.display import display
+from triage.images.nifti import nifti_bytes
+from triage.images.series import stack_series
 from triage.store import Store
 from triage.store.screenings import record_explanations
 from triage.store.studies import explanations, study_record, study_to_screen
+
+STEPS = 32767
+"""Of a map in 16 bits."""
 
 
 def maps_of(
@@ -43,38 +52,70 @@ def maps_of(
 def write_explanations(
     store: Store, screener: Screener, study_uid: str, *, finding: str | None, method: str, out: Path
 ) -> Iterator[dict[str, Any]]:
-    """Writes each map as overlay PNG and as .npy on the original rows x columns; gives a description of each."""
+    """Writes each map as overlay PNG and on the original grid: .npy of an image, .nii.gz of a series; describes each.
+
+    The overlay of a series is that of the slice that drove its score.
+    """
     out.mkdir(parents=True, exist_ok=True)
     request = study_to_screen(store, study_uid)
-    for number, explanation in enumerate(
-        maps_of(store, screener, study_uid, finding=finding, method=method, actor="command line"), start=1
-    ):
+    found = maps_of(store, screener, study_uid, finding=finding, method=method, actor="command line")
+    screening = study_record(store, study_uid).screening
+    volumes = {one.series_instance_uid: one for one in screening.volumes} if screening else {}
+    for number, explanation in enumerate(found, start=1):
         header = explanation.header
+        volume = volumes.get(header.series_instance_uid)
         stem = f"{header.method}_{header.finding}_{number}"
-        overlay, raw = out / f"{stem}.png", out / f"{stem}.npy"
-        full = on_image(explanation)
-        write_whole(overlay, overlay_png(picture_of(request, screener, header.sop_instance_uid), explanation))
-        with raw.with_suffix(".part").open("wb") as file:
-            np.save(file, full)
-        raw.with_suffix(".part").replace(raw)
+        driving, frame = explanation.plane(), volume.slices[header.driving].frame if volume else 0
+        picture = picture_of(request, screener, header.sop_instance_uid, frame)
+        write_whole(out / f"{stem}.png", overlay_png(picture, driving))
+        if volume is None:
+            raw = out / f"{stem}.npy"
+            write_whole(raw, as_npy(on_image(explanation)))
+        else:
+            raw = out / f"{stem}.nii.gz"
+            write_whole(raw, gzip.compress(as_nifti(explanation, volume, request), compresslevel=1))
         yield {
             "study_instance_uid": study_uid,
+            "series_instance_uid": header.series_instance_uid or None,
             "sop_instance_uid": header.sop_instance_uid,
             "finding": header.finding,
             "method": header.method,
-            "overlay": str(overlay),
+            "overlay": str(out / f"{stem}.png"),
             "map": str(raw),
             "rows": header.rows,
             "columns": header.columns,
+            "slices": len(volume.slices) if volume else None,
             "bundle": header.bundle.name,
             "bundle_version": header.bundle.version,
         }
 
 
-def picture_of(request: StudyToScreen, screener: Screener, sop_instance_uid: str) -> np.ndarray:
+def as_npy(values: NDArray[np.float32]) -> bytes:
+    """The array as numpy writes it."""
+    content = io.BytesIO()
+    np.save(content, values)
+    return content.getvalue()
+
+
+def as_nifti(explanation: Explanation, volume: VolumeScreening, request: StudyToScreen) -> bytes:
+    """The map on the grid of the series it explains, in 32,767 steps; a slice that was not scored holds zeros."""
+    mine = [one.header for one in request.instances if one.header.series_instance_uid == volume.series_instance_uid]
+    stack = stack_series(mine)
+    planes = {(one.sop_instance_uid, one.frame): place for place, one in enumerate(volume.slices)}
+    header = explanation.header
+    slope = float(explanation.values.max(initial=0.0)) / STEPS or 1.0
+    values = np.zeros((len(stack.slices), header.rows, header.columns), np.int16)
+    for place, one in enumerate(stack.slices):
+        plane = planes.get((one.header.sop_instance_uid, one.frame))
+        if plane is not None:
+            values[place] = np.rint(on_image(explanation.plane(plane)) / slope)
+    return nifti_bytes(values, stack.affine, slope)
+
+
+def picture_of(request: StudyToScreen, screener: Screener, sop_instance_uid: str, frame: int) -> NDArray[np.float32]:
     """The original image as a person sees it: float32 rows x columns, 0 black to 1 white."""
     instance = next(i for i in request.instances if i.header.sop_instance_uid == sop_instance_uid)
-    return display(screener.pool.read(instance.path, instance.header))
+    return display(screener.pool.read(instance.path, instance.header, frame=frame))
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -23,7 +23,7 @@ from triage.gates.verdicts import marked, stopped
 from triage.gates.volume import hounsfield_gate, noise_gate, series_gates
 from triage.images.decode_pool import DecodePool
 from triage.images.display import modality_values
-from triage.images.geometry import compose
+from triage.images.geometry import compose, unturned
 from triage.images.pixels import StoredPixels
 from triage.images.series import Slice, Stack, as_read, facts, stack_series
 from triage.models.bundle import Bundle
@@ -203,15 +203,17 @@ def read(series: Series, one: Slice, pool: DecodePool) -> StoredPixels:
 
 
 def prepared_slices(series: Series, pool: DecodePool) -> Iterator[tuple[int, Slice, Prepared | UnreadablePixels]]:
-    """Each slice as the network takes it, turned as it is read, or what is wrong with its pixels."""
+    """Each slice as the network takes it, or what is wrong with its pixels."""
     for place, one in enumerate(series.stack.slices):
         try:
             pixels = read(series, one, pool)
         except UnreadablePixels as error:
             yield place, one, error
             continue
-        turn = as_read(one.plane, *pixels.values.shape[:2])
-        yield place, one, prepare(pixels, series.bundle.manifest.prepare, turn)
+        rows, columns = pixels.values.shape[:2]
+        # A bundle that takes any orientation reads slices as their device shows them.
+        turned = as_read(one.plane, rows, columns) if series.spec.orientations else unturned(rows, columns)
+        yield place, one, prepare(pixels, series.bundle.manifest.prepare, turned)
 
 
 def score_slices(series: Series, pool: DecodePool) -> Scored:

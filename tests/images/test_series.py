@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import highdicom
+import nibabel
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +14,9 @@ from pydicom.sequence import Sequence
 
 from data_schemas.study import InstanceHeader
 from data_schemas.volume import SlicePlane, StackFault
+from tests.volumes import ct_series
 from triage.images.headers import read_header
+from triage.images.nifti import nifti_bytes
 from triage.images.planes import planes
 from triage.images.series import stack_series
 
@@ -74,6 +78,27 @@ def test_the_affine_leads_from_indices_to_the_patient() -> None:
     expected = (-100 + 7 * 0.4, -90 + 3 * 0.5, -40 + 4 * 5)
     assert stack.affine @ [column, row, place, 1] == pytest.approx([*expected, 1])
     assert stack.gaps_mm == pytest.approx([5] * 9)
+
+
+@pytest.mark.parametrize("source", ["mr_series_d2n", "drawn"])
+def test_the_affine_is_that_of_highdicom_and_nibabel(tmp_path: Path, shared_data: Path, source: str) -> None:
+    if source == "drawn":
+        paths = ct_series(tmp_path)
+    else:
+        paths = [path for path in sorted((shared_data / "dicom" / source).rglob("*")) if path.is_file()]
+    datasets = [dcmread(path) for path in paths]
+    for dataset in datasets:
+        dataset.FrameOfReferenceUID = "1.2.3"  # highdicom asks for it, these files are without
+    stack = stack_series([read_header(path)[1] for path in paths])
+    theirs = highdicom.get_volume_from_series(datasets).affine[:, [2, 1, 0, 3]]  # slices come first there
+    if theirs[:3, 2] @ stack.affine[:3, 2] < 0:  # and some from the other end
+        last = len(stack.slices) - 1
+        theirs = theirs @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, last], [0, 0, 0, 1]])
+    assert stack.affine == pytest.approx(theirs, abs=1e-3)
+    rows, columns = datasets[0].Rows, datasets[0].Columns
+    (tmp_path / "a.nii").write_bytes(nifti_bytes(np.zeros((len(paths), rows, columns), np.int16), stack.affine))
+    to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
+    assert nibabel.load(tmp_path / "a.nii").affine == pytest.approx(to_ras @ stack.affine, abs=1e-3)
 
 
 def test_feet_first_slices_are_ordered_by_place() -> None:

@@ -1,6 +1,5 @@
 """A series reaches the page in order, with what each slice scored and which plane of a map is its own."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +13,10 @@ from data_schemas.study import StudyHeader
 from tests.bundles import write_slice_reader
 from tests.dicom import as_bytes, dx
 from tests.ui.studies import arrive
-from tests.volumes import changed, ct_series, head
+from tests.volumes import changed, ct_series, head, sent
 from tests.web.asgi import Answer, ask
-from triage.images.headers import ReadLimits, read_header
 from triage.models.bundle import Bundle, load_bundle
 from triage.screening import screen
-from triage.store.receive import receive
 from triage.store.screenings import record_screening
 from triage.store.studies import numbered_explanations, study_record, study_to_screen
 from triage.web.site import Site
@@ -35,13 +32,6 @@ def slice_reader(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("slice-reader")
     write_slice_reader(folder / "slices")
     return load_bundle(folder / "slices", folder / "cache", "onnx", threads=1)
-
-
-def sent(site: Site, paths: Sequence[Path]) -> StudyHeader:
-    for path in paths:
-        study, instance = read_header(path, limits=ReadLimits())
-        receive(site.store, study, instance, path, generate_uid(), ordered_priority=None, source="test", actor="test")
-    return study
 
 
 def scored(site: Site, study: StudyHeader, bundle: Bundle) -> None:
@@ -60,7 +50,7 @@ def slices(get, study: StudyHeader) -> dict:
 
 def test_slices_come_by_position_and_say_which_way_they_lie(get, site: Site, tmp_path: Path) -> None:
     paths = ct_series(tmp_path, InstanceNumber=1)
-    study = sent(site, [*paths[::2], *paths[1::2]])
+    study = sent(site.store, [*paths[::2], *paths[1::2]])
     found = slices(get, study)
     positions = [position for _, _, position, _ in found["slices"]]
     assert positions == [-60 + 5.0 * place for place in range(12)]
@@ -76,7 +66,7 @@ def test_a_localizer_stays_an_image_and_the_series_says_that_it_was_left_out(get
     scout = changed(
         paths[0], tmp_path / "scout.dcm", SOPInstanceUID=generate_uid(), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]
     )
-    study = sent(site, [*paths, scout])
+    study = sent(site.store, [*paths, scout])
     answer = told(get, study)
     assert [image["modality"] for image in answer["images"]] == ["CT"]
     [series] = answer["series"]
@@ -94,20 +84,20 @@ def test_radiographs_of_one_series_are_images_and_no_stack(get, site: Site) -> N
 
 
 def test_fine_even_slices_may_be_cut_across(get, site: Site, tmp_path: Path) -> None:
-    assert slices(get, sent(site, ct_series(tmp_path, head(24), gap_mm=2.0)))["cut_across"]
+    assert slices(get, sent(site.store, ct_series(tmp_path, head(24), gap_mm=2.0)))["cut_across"]
 
 
 def test_leaning_or_uneven_slices_may_not(get, site: Site, tmp_path: Path) -> None:
-    assert not slices(get, sent(site, ct_series(tmp_path / "a", head(24), gap_mm=2.0, lean_mm=0.6)))["cut_across"]
+    assert not slices(get, sent(site.store, ct_series(tmp_path / "a", head(24), gap_mm=2.0, lean_mm=0.6)))["cut_across"]
     missing = ct_series(tmp_path / "b", head(24), gap_mm=2.0)
     del missing[9]
-    assert not slices(get, sent(site, missing))["cut_across"]
+    assert not slices(get, sent(site.store, missing))["cut_across"]
 
 
 def test_a_scored_series_tells_each_slice_its_scores_and_its_plane(
     get, site: Site, tmp_path: Path, slice_reader: Bundle
 ) -> None:
-    study = sent(site, ct_series(tmp_path, head(bleed=True)))
+    study = sent(site.store, ct_series(tmp_path, head(bleed=True)))
     scored(site, study, slice_reader)
     found = slices(get, study)
     assert [plane for *_, plane in found["slices"]] == list(range(12))
@@ -129,7 +119,7 @@ def picture(answer: Answer) -> np.ndarray:
 
 
 def test_one_colour_is_one_value_on_every_slice(get, site: Site, tmp_path: Path, slice_reader: Bundle) -> None:
-    study = sent(site, ct_series(tmp_path, head(bleed=True)))
+    study = sent(site.store, ct_series(tmp_path, head(bleed=True)))
     scored(site, study, slice_reader)
     number, explanation = numbered_explanations(site.store, study.study_instance_uid)[0]
     strongest = [explanation.plane(place).values.max() / explanation.values.max() for place in range(12)]
@@ -161,7 +151,7 @@ def test_a_slice_with_damaged_pixels_gets_a_sentence(get, site: Site, tmp_path: 
     whole = as_bytes(dx(syntax=JPEG2000Lossless))
     path = tmp_path / "half.dcm"
     path.write_bytes(whole)
-    study = sent(site, [path])
+    study = sent(site.store, [path])
     [instance] = study_record(site.store, study.study_instance_uid).instances
     instance.path.write_bytes(whole[: len(whole) // 2])
     answer = get(f"/api/frames/{instance.header.sop_instance_uid}", query=f"v={instance.sha256[:16]}")

@@ -80,6 +80,11 @@ def turn_to(along: tuple[str, str], wanted: tuple[str, str], rows: int, columns:
     for transpose, (across, down) in ((False, along), (True, along[::-1])):
         if across in axes[0] and down in axes[1]:
             return Turn(transpose, down != wanted[1], across != wanted[0], rows, columns)
+    return unturned(rows, columns)
+
+
+def unturned(rows: int, columns: int) -> Turn:
+    """As it is."""
     return Turn(False, False, False, rows, columns)
 
 

@@ -208,11 +208,15 @@ def planes_of(affine: NDArray[np.float64], slices: int) -> tuple[SlicePlane, ...
     )
 
 
-def nifti_bytes(values: NDArray[Any], affine_lps: NDArray[np.float64]) -> bytes:
-    """A NIfTI-1 file of (slices, rows, columns) values whose affine maps column, row and slice to LPS, in mm."""
+def nifti_bytes(values: NDArray[Any], affine_lps: NDArray[np.float64], slope: float = 1.0) -> bytes:
+    """A NIfTI-1 file of (slices, rows, columns) stored values whose affine maps column, row and slice to LPS, in mm.
+
+    A reader multiplies them by `slope`.
+    """
     image = nib.Nifti1Image(np.ascontiguousarray(values.transpose(2, 1, 0)), LPS_OF_RAS @ affine_lps)
     image.header.set_xyzt_units("mm")
     image.set_sform(LPS_OF_RAS @ affine_lps, code=1)
     image.set_qform(LPS_OF_RAS @ affine_lps, code=1, strip_shears=True)
+    image.header.set_slope_inter(slope, 0.0)
     content: bytes = image.to_bytes()
     return content

@@ -132,7 +132,7 @@ export function* outwards(from, count, most) {
 export function notches(rest, delta, mode) {
   if (mode !== 0 || Math.abs(delta) >= NOTCH_PX) return { by: Math.sign(delta), rest: 0 };
   const all = Math.sign(rest) === -Math.sign(delta) ? delta : rest + delta;
-  const by = Math.trunc(all / TOUCH_PX);
+  const by = Math.trunc(all / TOUCH_PX) || 0; // not -0
   return { by, rest: all - by * TOUCH_PX };
 }
 
