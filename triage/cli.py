@@ -113,9 +113,7 @@ def worklist(
 @app.command()
 def explain(
     study_uid: Annotated[str, typer.Argument(help="Study Instance UID.")],
-    out: Annotated[
-        Path, typer.Option(help="Folder for overlays (.png) and maps (.npy; .nii.gz of a series).")
-    ],
+    out: Annotated[Path, typer.Option(help="Folder for overlays (.png) and maps (.npy; .nii.gz of a series).")],
     finding: Annotated[str | None, typer.Option(help="Finding to explain; the study's leading one by default.")] = None,
     method: Annotated[str, typer.Option(help="gradcam or saliency.")] = "gradcam",
     home: Home = None,

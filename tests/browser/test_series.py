@@ -1,15 +1,18 @@
 """A reader at a series: uploaded as a zip, ranked, scrolled through, its map following slice by slice."""
 
 import zipfile
+from base64 import b64decode
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.test_upload_page import upload
-from tests.browser.test_viewer import middle, pixels, screen, window
+from tests.browser.test_viewer import PAINTED, middle, pixels, screen, window
 from tests.bundles import write_slice_reader
 from tests.volumes import ct_series, head
 from tests.web.served import Served, served
@@ -143,3 +146,62 @@ def test_the_sides_of_the_patient_stand_at_the_edges(series: Page) -> None:
 def test_facts_of_the_series_are_told(series: Page) -> None:
     words = series.locator(".side-panel")
     expect(words).to_contain_text(f"{SLICES} axial slices of 5 mm, 5 mm apart, pixels of 2 x 2 mm")
+
+
+@pytest.fixture
+def fine(tab: Page, page: Served, tmp_path: Path) -> Page:
+    """A finer series with a drawn bleed, on its middle slice."""
+    with zipfile.ZipFile(tmp_path / "fine.zip", "w") as archive:
+        for path in ct_series(tmp_path / "slices", head(24, bleed=True), gap_mm=3.0, PatientName="FINE^ONE"):
+            archive.write(path, path.name)
+    upload(tab, page, tmp_path / "fine.zip")
+    tab.goto(f"{page.url}/")
+    tab.locator("tbody tr", has_text="FINE, ONE").first.locator("a").click()
+    expect(tab.locator(".root[data-slice]")).to_be_visible()
+    return tab
+
+
+def test_three_planes_cross_in_one_point(fine: Page) -> None:
+    fine.get_by_role("button", name="Planes").click()
+    coronal, sagittal = (fine.get_by_role("img", name=f"{name} plane") for name in ("Coronal", "Sagittal"))
+    expect(coronal).to_be_visible()
+    expect(sagittal).to_be_visible()
+    canvas = fine.locator(".stage canvas").first
+    canvas.press("m")
+    for _ in range(24):
+        canvas.press("ArrowDown")
+    for _ in range(12):
+        canvas.press("ArrowUp")
+    at(fine, 12)
+    box = canvas.bounding_box()
+    assert box is not None
+    scale = min(box["width"], box["height"]) / 96
+    # the bleed is drawn at x = -0.3, y = 0.2 of the half sides
+    x = box["x"] + box["width"] / 2 - 0.3 * 48 * scale
+    y = box["y"] + box["height"] / 2 + 0.2 * 48 * scale
+    fine.mouse.click(x, y)
+    assert all(brightest(one) for one in (coronal, sagittal))
+    fine.mouse.click(x + 0.6 * 48 * scale, y)
+    assert not brightest(sagittal)
+    place_before = place(fine)
+    other = coronal.bounding_box()
+    assert other is not None
+    fine.mouse.click(other["x"] + other["width"] / 2, other["y"] + 0.3 * other["height"])
+    expect(fine.locator(f'.root[data-slice="{place_before}"]')).not_to_be_visible()
+    assert place(fine) > place_before
+    fine.get_by_role("button", name="Planes").click()
+    expect(coronal).not_to_be_visible()
+
+
+def brightest(plane: Locator) -> bool:
+    """Whether the plane shows much of what is as bright as blood."""
+    plane.page.evaluate(PAINTED)
+    data = str(plane.evaluate("(canvas) => canvas.toDataURL()")).partition(",")[2]
+    grey = np.asarray(Image.open(BytesIO(b64decode(data))).convert("RGB"), dtype=np.int16)
+    blood = (grey.min(axis=2) > 205) & (grey.max(axis=2) < 250)
+    return bool(blood.mean() > 0.003)
+
+
+def test_thick_slices_offer_no_planes(series: Page) -> None:
+    expect(series.get_by_role("button", name="Reset")).to_be_visible()
+    expect(series.get_by_role("button", name="Planes")).to_have_count(0)

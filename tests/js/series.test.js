@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { alike, cut, layout, turned } from "../../triage/ui/components/viewer/cuts.js";
 import { opposite } from "../../triage/ui/components/viewer/geometry.js";
 import { openedAt } from "../../triage/ui/components/viewer/opening.js";
 import { Scroll, highest, notches, outwards } from "../../triage/ui/components/viewer/scroll.js";
@@ -59,4 +60,49 @@ test("a study opens on what its map is of, else on the series that was scored, e
 test("every side has its opposite", () => {
   assert.equal(opposite("LP"), "RA");
   assert.equal(opposite("H"), "F");
+});
+
+test("cuts lie as they are read, whatever way the slices lie", () => {
+  assert.deepEqual(layout("L", "H"), { transposed: false, flipColumns: false, flipRows: true, orientation: ["L", "F"], plane: "coronal" });
+  assert.deepEqual(layout("P", "H"), { transposed: false, flipColumns: false, flipRows: true, orientation: ["P", "F"], plane: "sagittal" });
+  assert.deepEqual(layout("R", "F").orientation, ["L", "F"]);
+  const coronal = layout("F", "P"); // rows of a coronal series, stacked to the back
+  assert.deepEqual([coronal.plane, coronal.transposed, coronal.orientation], ["sagittal", true, ["P", "F"]]);
+  assert.deepEqual([layout("L", "A").plane, layout("L", "A").orientation], ["axial", ["L", "P"]]);
+});
+
+const [SLICES, ROWS, COLUMNS] = [4, 3, 5];
+
+/** Values that tell where they lie: 100 for a slice, 10 for a row, 1 for a column. */
+function volume() {
+  return Array.from({ length: SLICES }, (_, slice) => ({
+    facts: { rows: ROWS, columns: COLUMNS, kind: "i2", colour: false, slope: 1, intercept: 0, modality_lut: null, stored: [100 * slice, 100 * slice + 24] },
+    values: Int16Array.from({ length: ROWS * COLUMNS }, (_, at) => 100 * slice + 10 * Math.floor(at / COLUMNS) + (at % COLUMNS)),
+    bytes: 30,
+  }));
+}
+
+test("a cut holds the values of the volume, and a point of it leads back to them", () => {
+  for (const [along, stack] of [["L", "H"], ["R", "F"], ["F", "P"], ["P", "R"], ["H", "A"]]) {
+    const way = layout(along, stack);
+    const found = cut(/** @type {any} */ (volume()), "column", 2, way, 5, [0.5, 0.25]);
+    assert.equal(found.facts.rows * found.facts.columns, SLICES * ROWS);
+    assert.deepEqual(found.facts.stored, [0, 324]);
+    assert.deepEqual([...found.facts.spacing?.mm ?? []].sort(), [0.5, 5]);
+    assert.equal(found.facts.spacing?.mm[found.facts.rows === SLICES ? 0 : 1], 5);
+    for (let row = 0; row < found.facts.rows; row++) {
+      for (let column = 0; column < found.facts.columns; column++) {
+        const [index, slice] = turned(way, [column, row], [ROWS, SLICES], "from");
+        assert.equal(found.values[row * found.facts.columns + column], 100 * slice + 10 * index + 2);
+        assert.deepEqual(turned(way, [index, slice], [ROWS, SLICES], "onto"), [column, row]);
+      }
+    }
+  }
+});
+
+test("slices with other scales are not cut across", () => {
+  const frames = /** @type {any} */ (volume());
+  assert.ok(alike(frames));
+  frames[2].facts.slope = 2;
+  assert.ok(!alike(frames));
 });

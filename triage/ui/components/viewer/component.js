@@ -9,6 +9,7 @@ import { Overlays } from "./overlays.js";
 import { Panel, SCALES, lies, seriesName } from "./panel.js";
 import { firstFinding, grown, leadingFrame, openedAt, settled, steady } from "./opening.js";
 import { highest, scrollOf } from "./scroll.js";
+import { Planes } from "./planes.js";
 import { Stage } from "./stage.js";
 import { Strip } from "./strip.js";
 import { Tools } from "./tools.js";
@@ -24,7 +25,7 @@ const POLL_MS = 1500; // while something is still to come
 const WATCH_MS = 5000; // afterwards: new images, slower maps
 const KEYS = /** @type {const} */ ([
   ["w h d", "key_modes"], ["c", "key_presets"], ["v", "key_invert"], ["t y", "key_turn"], ["+ -", "key_zoom"], ["← ↑ → ↓", "key_move"],
-  ["↑ ↓", "key_slice"], ["PageUp PageDown Home End", "key_slices"], ["l", "key_leading"], ["f", "key_fit"], ["x", "key_reset"], ["Backspace", "key_line"], ["m", "key_map"], ["[ ]", "key_opacity"], ["1 … 9", "key_finding"],
+  ["↑ ↓", "key_slice"], ["PageUp PageDown Home End", "key_slices"], ["l", "key_leading"], ["e", "key_planes"], ["k Shift ← ↑ → ↓", "key_point"], ["f", "key_fit"], ["x", "key_reset"], ["Backspace", "key_line"], ["m", "key_map"], ["[ ]", "key_opacity"], ["1 … 9", "key_finding"],
   ["g", "key_method"], ["s", "key_scale"], ["i", "key_image"], ["a o b", "key_verdict"], ["r", "key_read"], ["z", "key_undo"],
   ["n p", "key_study"], ["Escape", "key_list"], ["?", "key_sheet"],
 ]);
@@ -67,8 +68,11 @@ class Viewer {
     this.listening = false;
     this.loading = new AbortController();
     this.onKey = (/** @type {KeyboardEvent} */ event) => this.key(event);
-    this.stage = new Stage(() => this.tools?.show());
-    this.tools = new Tools(this.stage, (by) => this.step(by));
+    this.stage = new Stage(() => this.dressed());
+    this.planes = new Planes(this.stage, (place) => this.goTo(place));
+    this.tools = new Tools(this.stage, {
+      scroll: (by) => this.step(by), point: (point) => this.planes.pointOnSlice(point), planes: () => this.togglePlanes(),
+    });
     this.strip = new Strip((place) => this.goTo(place));
     this.state = el("div", { class: "over state", role: "status" });
     this.tabs = el("div", { class: "tabs", role: "group", "aria-label": say("viewer.images") });
@@ -89,7 +93,8 @@ class Viewer {
       redraw: () => this.render(),
       changed: () => this.readAgain(),
     });
-    root.replaceChildren(this.head, el("div", { class: "work" }, this.tools.node, this.stage.node, this.strip.node), side, this.sheet);
+    root.replaceChildren(this.head, el("div", { class: "work" }, this.tools.node,
+      el("div", { class: "stages" }, this.stage.node, this.planes.node), this.strip.node), side, this.sheet);
     this.watch = new ResizeObserver(() => this.stage.draw());
   }
 
@@ -131,6 +136,8 @@ class Viewer {
   /** Nothing of the former image or series stays on the screen. */
   leave() {
     Object.assign(this, { shown: null, scroll: null });
+    this.planes.close();
+    this.tools.across(false, false);
     this.stage.clear();
     this.stage.where.textContent = "";
     this.strip.show(0, { scores: [], point: null, label: "" });
@@ -239,6 +246,7 @@ class Viewer {
       this.say("");
       if (place === null) this.stage.show(frame, { modality: scroll.told.modality, orientation: scroll.told.orientation }, steady(frame));
       this.root.dataset.image = uid;
+      this.tools.across(this.planes.possible(scroll), this.planes.on);
       this.curve();
       this.goTo(scroll.place);
       await this.chooseMap();
@@ -267,6 +275,22 @@ class Viewer {
     if (position === null || scroll.count < 2) return say("viewer.frame_of", words);
     const side = position < 0 ? opposite(scroll.told.axis) : scroll.told.axis;
     return say("viewer.slice_at", { ...words, side, mm: Math.abs(position).toFixed(1) });
+  }
+
+  /** Planes across the slices, beside them. */
+  togglePlanes() {
+    if (!this.scroll) return;
+    const on = !this.planes.on;
+    if (on) this.planes.open(this.scroll, this.loading.signal).catch((error) => this.say(say("viewer.image_fault", { why: why(error) })));
+    else this.planes.close();
+    this.tools.across(true, on);
+    this.stage.draw();
+  }
+
+  /** What shows the window does so anew. */
+  dressed() {
+    this.tools?.show();
+    this.planes?.dress();
   }
 
   /** @param {number} by slices @returns {boolean} whether a series is shown */
@@ -298,6 +322,7 @@ class Viewer {
     this.say("");
     stage.swap(frame);
     this.root.dataset.slice = String(scroll.place);
+    this.planes.follow(scroll.place);
     this.layMap();
     scroll.ahead(this.loading.signal, (came) => this.cameIn(came));
   }
@@ -463,16 +488,27 @@ class Viewer {
     const on = event.composedPath()[0];
     const inControl = on instanceof Element && on.matches("input, button, summary, select, a");
     if (!inControl && this.panel.reader.key(event.key)) return;
-    const moving = on instanceof Element && on.matches("input, select, .side-panel"); // by the same keys
-    if (event.key in STEPS && !moving && this.step(STEPS[event.key])) {
-      event.preventDefault();
-      return;
-    }
-    if (this.command(event.key) || this.tools.key(event.key)) event.preventDefault();
+    if (this.through(event, on) || this.command(event.key) || this.tools.key(event.key)) event.preventDefault();
     else if (event.key in MOVES && !inControl) {
       this.stage.move(...MOVES[event.key]);
       event.preventDefault();
     }
+  }
+
+  /**
+   * Through the slices, or the point through the planes.
+   * @param {KeyboardEvent} event
+   * @param {EventTarget} on
+   * @returns {boolean}
+   */
+  through(event, on) {
+    if (on instanceof Element && on.matches("input, select, .side-panel")) return false; // moved by the same keys
+    if (event.shiftKey && event.key in MOVES && this.planes.on) {
+      const [right, down] = MOVES[event.key];
+      this.planes.move({ column: -Math.sign(right), row: -Math.sign(down) });
+      return true;
+    }
+    return event.key in STEPS && this.step(STEPS[event.key]);
   }
 
   /** @param {string} key @returns {boolean} */

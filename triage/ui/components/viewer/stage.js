@@ -41,6 +41,8 @@ export class Stage {
     this.lines = [];
     /** @type {Map<Frame, [Point, Point][]>} those of other slices of the series */
     this.elsewhere = new Map();
+    /** @type {Point | null} where other planes cross this one */
+    this.cross = null;
     this.stale = true; // the samples are not those of the pose
     /** @type {Int32Array | null} */
     this.samples = null;
@@ -60,7 +62,7 @@ export class Stage {
   }
 
   clear() {
-    Object.assign(this, { frame: null, image: null, levels: [], picture: null, overlay: null, samples: null, number: "" });
+    Object.assign(this, { frame: null, image: null, levels: [], picture: null, overlay: null, samples: null, number: "", cross: null });
     this.draw();
   }
 
@@ -233,7 +235,25 @@ export class Stage {
       this.paste(this.overlay, matrix, ratio);
       context.globalAlpha = 1;
     }
+    this.crossed(matrix, ratio);
     this.rule(matrix, ratio);
+  }
+
+  /** Thin lines through the point, open around it. @param {import("./geometry.js").Matrix} matrix @param {number} ratio */
+  crossed(matrix, ratio) {
+    if (!this.cross) return;
+    const { context } = this;
+    const [x, y] = apply(matrix, ...this.cross);
+    const { width, height } = this.size;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    Object.assign(context, { strokeStyle: "#5ec4d6", lineWidth: 1 });
+    context.beginPath();
+    for (const [x1, y1, x2, y2] of [[0, y, x - 12, y], [x + 12, y, width, y], [x, 0, x, y - 12], [x, y + 12, x, height]]) {
+      context.moveTo(x1, y1);
+      context.lineTo(x2, y2);
+    }
+    context.stroke();
+    context.setTransform(1, 0, 0, 1, 0, 0);
   }
 
   /** Grey from the stored values. @param {import("./geometry.js").Matrix} matrix @param {number} ratio */

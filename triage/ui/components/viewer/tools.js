@@ -4,17 +4,23 @@ import { el, say } from "../shared.js";
 import { notches } from "./scroll.js";
 
 /** @typedef {import("./stage.js").Stage} Stage */
-/** @typedef {"window" | "pan" | "measure"} Mode */
+/** @typedef {"window" | "pan" | "measure" | "point"} Mode */
 
-const MODES = /** @type {const} */ ([["window", "w"], ["pan", "h"], ["measure", "d"]]);
+const MODES = /** @type {const} */ ([["window", "w"], ["pan", "h"], ["measure", "d"], ["point", "k"]]);
 /** Centre and width in Hounsfield units, as radiologists set them. */
 const CT_PRESETS = /** @type {const} */ ([["brain", 40, 80], ["subdural", 75, 215], ["stroke", 40, 40], ["bone", 600, 2800], ["lung", -600, 1500]]);
 
 export class Tools {
-  /** @param {Stage} stage @param {(by: number) => boolean} scroll goes on by that many slices; false where there are none */
-  constructor(stage, scroll) {
+  /**
+   * @param {Stage} stage
+   * @param {object} on
+   * @param {(by: number) => boolean} on.scroll goes on by that many slices; false where there are none
+   * @param {(point: [number, number]) => void} on.point where planes shall cross
+   * @param {() => void} on.planes shows them or takes them away
+   */
+  constructor(stage, on) {
     this.stage = stage;
-    this.scroll = scroll;
+    this.on = on;
     this.rest = 0; // of the wheel
     /** @type {Mode} */
     this.mode = "window";
@@ -23,11 +29,20 @@ export class Tools {
     this.modes = new Map(MODES.map(([mode, key]) => [mode, button(mode, () => this.choose(mode), key)]));
     this.presets = el("select", { "aria-label": say("viewer.presets"), onchange: () => this.preset(this.presets.value) });
     this.invert = button("invert", () => stage.invert(), "v");
+    this.planes = button("planes", () => on.planes(), "e");
     this.node = el("div", { class: "tools", role: "toolbar", "aria-label": say("viewer.tools") },
       [...this.modes.values()], this.presets, this.invert,
-      button("rotate", () => stage.rotate(), "t"), button("mirror", () => stage.mirror(), "y"), button("reset", () => stage.reset(), "x"));
-    this.choose("window");
+      button("rotate", () => stage.rotate(), "t"), button("mirror", () => stage.mirror(), "y"), button("reset", () => stage.reset(), "x"), this.planes);
+    this.across(false, false);
     this.hand();
+  }
+
+  /** @param {boolean} possible whether planes across the slices can be shown @param {boolean} on whether they are */
+  across(possible, on) {
+    this.planes.classList.toggle("hidden", !possible);
+    this.planes.setAttribute("aria-pressed", String(on));
+    this.modes.get("point").classList.toggle("hidden", !on);
+    this.choose(on ? "point" : "window");
   }
 
   /** @param {Mode} mode */
@@ -76,6 +91,8 @@ export class Tools {
     const { stage } = this;
     /** @type {Record<string, () => void>} */
     const commands = {
+      e: () => this.planes.classList.contains("hidden") || this.on.planes(),
+      k: () => this.modes.get("point").classList.contains("hidden") || this.choose("point"),
       w: () => this.choose("window"), h: () => this.choose("pan"), d: () => this.choose("measure"), v: () => stage.invert(),
       t: () => stage.rotate(), y: () => stage.mirror(), x: () => stage.reset(), f: () => stage.fit(), c: () => this.nextPreset(),
       "+": () => stage.zoom(1.25), "=": () => stage.zoom(1.25), "-": () => stage.zoom(0.8),
@@ -99,7 +116,7 @@ export class Tools {
       const { by, rest } = notches(this.rest, event.deltaY, event.deltaMode);
       this.rest = rest;
       // In a series the wheel goes through the slices and zooms with Ctrl, as a pinch of two fingers does.
-      if (event.ctrlKey || !this.scroll(by)) this.stage.zoom(Math.exp(-event.deltaY * 0.0015), { x: event.offsetX, y: event.offsetY });
+      if (event.ctrlKey || !this.on.scroll(by)) this.stage.zoom(Math.exp(-event.deltaY * 0.0015), { x: event.offsetX, y: event.offsetY });
     }, { passive: false });
     canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.down(event));
     canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.moved(event));
@@ -111,7 +128,10 @@ export class Tools {
   /** @param {PointerEvent} event */
   down(event) {
     this.stage.canvas.setPointerCapture(event.pointerId);
-    if (this.doing(event) !== "measure" || !this.stage.frame) return;
+    if (!this.stage.frame) return;
+    const doing = this.doing(event);
+    if (doing === "point") this.on.point(this.stage.at(event.offsetX, event.offsetY));
+    if (doing !== "measure") return;
     const at = this.stage.at(event.offsetX, event.offsetY);
     this.stage.measure([at, at], true);
   }
@@ -128,6 +148,7 @@ export class Tools {
     const doing = this.doing(event);
     if (doing === "pan") this.stage.move(event.movementX, event.movementY);
     else if (doing === "window") this.stage.drag(event.movementX, event.movementY);
+    else if (doing === "point") this.on.point(this.stage.at(event.offsetX, event.offsetY));
     else {
       const last = this.stage.lines[this.stage.lines.length - 1];
       if (last) this.stage.measure([last[0], this.stage.at(event.offsetX, event.offsetY)]);
