@@ -34,7 +34,7 @@ from triage.images.decode_pool import DecodePool
 from triage.images.headers import read_header
 from triage.models.bundle import Bundle, load_bundle
 from triage.models.prepare import needed_px, prepare
-from triage.phantoms import BITS, PHANTOMS, as_dicom, draw
+from triage.phantoms.chest import BITS, PHANTOMS, as_dicom, draw
 from triage.screening import screen
 from triage.settings import SHIPPED_BUNDLES
 

@@ -89,7 +89,7 @@ def made_from(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     ages = ""
     if data["age_years"]:
         youngest, oldest = data["age_years"]
-        ages = f" of {youngest:g} to {oldest:g} years"
+        ages = f" of {youngest:.0f} to {oldest:.0f} years"
     words = [f"{data['images']} images of {data['patients']} patients{ages}; collections {listed(data['sources'])}."]
     if len(data["views"]) > 1:
         words.append(f"Views {listed(data['views'])}.")

@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 from pipelines.page_list import serving
 from triage.assembly import intake_limits, open_site
 from triage.intake.take_in import Sender, take_in
-from triage.phantoms import write_phantoms
+from triage.phantoms.files import chests, write
 from triage.settings import load_settings
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def fill(home: Path, folder: Path, count: int) -> None:
     settings = load_settings(home=home)
     store = open_site(settings)
     folder.mkdir()
-    drawn = write_phantoms(folder)
+    drawn = write(folder, chests())
     for number in range(len(drawn), count):
         dataset = dcmread(drawn[number % len(drawn)])
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):

@@ -18,7 +18,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.uid import generate_uid
 
 from pipelines.page_list import Page, serving
-from triage.phantoms import PHANTOMS, as_dicom
+from triage.phantoms.chest import PHANTOMS, as_dicom
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab

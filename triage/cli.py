@@ -200,7 +200,7 @@ def phantoms() -> Iterator[Path]:
     """A folder of phantom studies, while it is needed."""
     from tempfile import TemporaryDirectory
 
-    from triage.phantoms import write_phantoms
+    from triage.phantoms.files import write_phantoms
 
     with TemporaryDirectory() as folder:
         write_phantoms(Path(folder))

@@ -1,4 +1,4 @@
-"""The bundle that ships, on real images where they are."""
+"""The bundles that ship, on real images where they are."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 
 import triage
 from data_schemas.bundle import EVIDENCE_FLOOR
+from pipelines import head, retina
 from pipelines.card import card
 from pipelines.cohort import read_cohort
 from pipelines.evaluate import read_evaluation
@@ -14,16 +15,21 @@ from pipelines.outside import dressed, noise, photographs, read_folder
 from triage.images.decode import decode
 from triage.images.headers import ReadLimits, read_header
 from triage.images.pixels import StoredPixels, picture
-from triage.models.bundle import Bundle, load_bundle, verify_bundle
+from triage.models.bundle import Bundle, load_bundle, read_manifest, verify_bundle
 from triage.models.prepare import prepare
 
-FOLDER = Path(triage.__file__).parent / "bundles" / "cxr"
+BUNDLES = Path(triage.__file__).parent / "bundles"
+NAMES = ("cxr", "head_ct", "oct")
 SAMPLE = 100
+
+
+def test_these_are_all() -> None:
+    assert sorted(path.parent.name for path in BUNDLES.glob("*/triage.json")) == list(NAMES)
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return load_bundle(FOLDER, tmp_path_factory.mktemp("cache"), "onnx", threads=2)
+    return load_bundle(BUNDLES / "cxr", tmp_path_factory.mktemp("cache"), "onnx", threads=2)
 
 
 def stopped(bundle: Bundle, pixels: list[StoredPixels]) -> float:
@@ -35,23 +41,37 @@ def stopped(bundle: Bundle, pixels: list[StoredPixels]) -> float:
     return float(np.mean(np.array(distances) > bundle.manifest.ood.threshold))
 
 
-def test_every_file_is_what_the_manifest_says(tmp_path):
-    manifest = verify_bundle(FOLDER, tmp_path)
-    assert (manifest.name, manifest.version) == ("cxr", "0.1.0")
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 15_000_000
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_is_what_the_manifest_says(tmp_path, name):
+    manifest = verify_bundle(BUNDLES / name, tmp_path)
+    assert (manifest.name, manifest.version) == (name, "0.1.0")
+    assert sum(path.stat().st_size for path in (BUNDLES / name).rglob("*") if path.is_file()) < 15_000_000
 
 
-def test_only_findings_with_evidence_change_the_order(bundle):
-    evaluation = read_evaluation(FOLDER)
-    for finding in bundle.manifest.findings:
+@pytest.mark.parametrize("name", NAMES)
+def test_only_findings_with_evidence_change_the_order(name):
+    evaluation, manifest = read_evaluation(BUNDLES / name), read_manifest(BUNDLES / name)
+    for finding in manifest.findings:
         assert finding.may_lift == (finding.evidence.low >= EVIDENCE_FLOOR)
         assert evaluation["findings"][finding.name]["lifts"] == finding.may_lift
-    assert any(finding.may_lift for finding in bundle.manifest.findings)
+    assert any(finding.may_lift for finding in manifest.findings)
 
 
-def test_the_card_is_made_from_manifest_and_evaluation(bundle):
-    assert (FOLDER / "CARD.md").read_text() == card(bundle.manifest, read_evaluation(FOLDER))
-    assert read_evaluation(FOLDER)["bundle"]["weights_sha256"] == bundle.identity.weights_sha256
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_is_made_from_manifest_and_evaluation(name):
+    folder = BUNDLES / name
+    assert (folder / "CARD.md").read_text() == card(read_manifest(folder), read_evaluation(folder))
+    assert read_evaluation(folder)["bundle"]["weights_sha256"] == read_manifest(folder).network.weights_sha256
+
+
+@pytest.mark.parametrize("task", [head.TASK, retina.TASK], ids=lambda task: task.name)
+def test_real_slices_are_kept_and_other_images_stopped(tmp_path, shared_data, task):
+    bundle = load_bundle(BUNDLES / task.name, tmp_path / "cache", "onnx", threads=2)
+    own, other = ("head_ct", "oct") if task is head.TASK else ("oct", "head_ct/slices")
+    cases = task.read(shared_data / own)
+    assert stopped(bundle, [task.pixels(case.image) for case in cases[:: len(cases) // SAMPLE]]) <= 0.03
+    strangers = read_folder(other, shared_data / other, SAMPLE)
+    assert stopped(bundle, [task.dressed(one.values) for one in strangers]) >= 0.95
 
 
 def test_real_chests_are_kept(bundle, shared_data):

@@ -13,11 +13,12 @@ from pydicom import Dataset, dcmread
 from data_schemas.gate import GateOutcome
 from data_schemas.score import ScreeningStatus
 from data_schemas.urgency import Level
-from tests.oct import OPHTHALMIC_TOMOGRAPHY, Grey, b_scan, captured, tomography
+from tests.oct import Grey, captured, tomography
 from tests.screening.test_screen import film, study_of
 from triage.images.decode_pool import DecodePool
 from triage.models.bundle import Bundle, load_bundle
 from triage.models.cells import on_original
+from triage.phantoms.retina import Retina, draw_scans
 from triage.screening import screen
 from triage.settings import SHIPPED_BUNDLES
 
@@ -40,7 +41,7 @@ def scans(shared_data: Path) -> dict[str, list[Grey]]:
 
 
 def test_the_drawn_file_holds_what_the_standard_asks_of_an_ophthalmic_tomography_image(tmp_path: Path) -> None:
-    dataset = dcmread(tomography(tmp_path / "a.dcm", [b_scan(), b_scan(seed=1)]))
+    dataset = dcmread(tomography(tmp_path / "a.dcm", draw_scans(Retina(scans=2))))
     tables = files("highdicom") / "_standard"
     modules = json.loads((tables / "iod_module_map.json").read_text())["ophthalmic-tomography-image"]
     attributes = json.loads((tables / "module_attribute_map.json").read_text())
@@ -153,9 +154,3 @@ def test_what_is_no_b_scan_is_not_scored(tmp_path: Path, reader: Bundle, pool: D
 def test_a_chest_film_is_not_taken_for_an_eye(tmp_path: Path, reader: Bundle, pool: DecodePool) -> None:
     screening, _ = screen(study_of(film(tmp_path)), [reader], pool)
     assert screening.urgency.reason == "not scored: no installed model reads DX"
-
-
-def test_the_file_is_what_a_device_sends(tmp_path: Path) -> None:
-    dataset = dcmread(tomography(tmp_path / "a.dcm", [b_scan()]))
-    assert dataset.SOPClassUID == OPHTHALMIC_TOMOGRAPHY
-    assert dataset.pixel_array.shape == (200, 320)

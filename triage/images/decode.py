@@ -40,7 +40,7 @@ from data_schemas.explanation import Affine
 from data_schemas.study import InstanceHeader
 from triage.images.geometry import IDENTITY
 from triage.images.headers import Opened, ReadLimits, number, open_dataset
-from triage.images.look import read_look
+from triage.images.look import TAGS, read_look
 from triage.images.pixels import StoredPixels
 
 Array = NDArray[Any]
@@ -81,8 +81,9 @@ class Frames:
 
     def __init__(self, path: Path, header: InstanceHeader, limits: ReadLimits | None = None) -> None:
         """Raises UnreadablePixels with one sentence."""
+        only = None if header.photometric_interpretation == "PALETTE COLOR" else TAGS
         try:
-            self.opened = open_dataset(path, limits or ReadLimits())
+            self.opened = open_dataset(path, limits or ReadLimits(), only)
         except RefusedFile as error:
             raise UnreadablePixels(error.sentence) from error
         self.header = header

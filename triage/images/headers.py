@@ -6,6 +6,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -95,10 +96,10 @@ class Opened:
     """Byte offset of the Pixel Data element (7FE0,0010) in `source`, None where there is none."""
 
 
-def open_dataset(path: Path, limits: ReadLimits) -> Opened:
-    """Reads everything before the pixels; every fault of the encoding is one RefusedFile."""
+def open_dataset(path: Path, limits: ReadLimits, only: Sequence[int] | None = None) -> Opened:
+    """Reads all before the pixels, or `only` those tags of it; every fault of their encoding is one RefusedFile."""
     try:
-        opened = opened_deflated(path, limits) or opened_plain(path)
+        opened = opened_deflated(path, limits) or opened_plain(path, only)
         # Elements are parsed when first asked for: ask now, so that a fault is met here.
         for _ in chain(opened.dataset.file_meta.iterall(), opened.dataset.iterall()):
             pass
@@ -131,12 +132,17 @@ FAULTS = (
 """What pydicom raises on hostile bytes."""
 
 
-def opened_plain(path: Path) -> Opened:
+NAMING = (0x00080016, 0x00080060, 0x0020000D)
+"""SOP Class UID, Modality and Study Instance UID: a file without a preamble is DICOM where it has one of them."""
+
+
+def opened_plain(path: Path, only: Sequence[int] | None) -> Opened:
     """A file of any syntax but deflated, with or without preamble and meta header."""
     source = path.open("rb")
     preamble = source.read(132)[128:] == b"DICM"
     source.seek(0)
-    dataset = dcmread(source, stop_before_pixels=True, force=True)
+    tags = [*NAMING, *only] if only is not None else None
+    dataset = dcmread(source, stop_before_pixels=True, force=True, specific_tags=tags)
     if not preamble and not {"SOPClassUID", "StudyInstanceUID", "Modality"} & set(dataset.dir()):
         raise InvalidDicomError
     if not hasattr(dataset, "file_meta"):
@@ -149,10 +155,15 @@ def opened_plain(path: Path) -> Opened:
     return Opened(dataset, source, pixel_offset(source, dataset))
 
 
+NEAR_THE_START = 2048
+
+
 def opened_deflated(path: Path, limits: ReadLimits) -> Opened | None:
     """A deflated file's dataset, unpacked within the limit (PS3.5 A.5); None for any other syntax."""
     with path.open("rb") as file:
-        if file.read(132)[128:] != b"DICM":
+        head = file.read(NEAR_THE_START)
+        # Transfer Syntax UID follows two UIDs in the meta header; most files are told from their first bytes.
+        if head[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in head:
             return None
         meta = read_file_meta_info(path)
         if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:

@@ -6,9 +6,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 
 from triage.images.headers import number, text, texts
 from triage.images.pixels import Look, Lut, Window
+
+TAGS = tuple(
+    int(tag_for_keyword(keyword) or 0)
+    for keyword in (
+        "ModalityLUTSequence",
+        "VOILUTSequence",
+        "RescaleSlope",
+        "RescaleIntercept",
+        "WindowCenter",
+        "WindowWidth",
+        "WindowCenterWidthExplanation",
+        "VOILUTFunction",
+        "PixelPaddingValue",
+        "PixelPaddingRangeLimit",
+        "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
+        "PlanarConfiguration",
+        # by which pydicom tells signed from unsigned where the encoding does not
+        "PixelRepresentation",
+        "BitsAllocated",
+        "SpecificCharacterSet",
+    )
+)
+"""All that is read of a file for its pixels, a palette of colours aside."""
 
 
 def read_look(dataset: Dataset, frame: int = 0) -> Look:

@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import lru_cache
 from html import escape
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest
@@ -65,21 +64,22 @@ def taken(manifest: BundleManifest, say: Say) -> str:
 
 
 def measured_on(bundle: Evaluated) -> str:
-    """How many films of whom."""
-    data: dict[str, Any] = bundle.figures.get("data", {})
-    needed = ("images", "patients", "age_years", "views", "read_again")
-    if any(name not in data for name in needed):
-        return bundle.say("models.measured_unknown")
-    youngest, oldest = data["age_years"]
-    return bundle.say(
-        "models.measured_on_words",
-        images=data["images"],
-        patients=data["patients"],
-        youngest=f"{youngest:g}",
-        oldest=f"{oldest:g}",
-        views=", ".join(f"{name} {count}" for name, count in data["views"].items()),
-        read_again=data["read_again"],
-    )
+    """How many images of whom; what a collection does not tell is left out."""
+    say, data = bundle.say, bundle.figures.get("data", {})
+    if "images" not in data or "patients" not in data:
+        return say("models.measured_unknown")
+    views = ", ".join(f"{name} {count}" for name, count in data.get("views", {}).items() if name)
+    more = []
+    if data.get("age_years"):
+        youngest, oldest = data["age_years"]
+        more.append(say("models.measured_ages", youngest=f"{youngest:.0f}", oldest=f"{oldest:.0f}"))
+    if views:
+        more.append(say("models.measured_views", views=views))
+    if data.get("read_again"):
+        more.append(say("models.measured_again", count=data["read_again"]))
+    if bundle.figures.get("pooled"):
+        more.append(say("models.measured_scans"))
+    return say("models.measured_on_words", images=data["images"], patients=data["patients"], more="".join(more))
 
 
 def lifting(manifest: BundleManifest, say: Say) -> str:

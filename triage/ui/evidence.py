@@ -250,7 +250,7 @@ def roc(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tu
 
 
 def precision(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
-    """Precision against recall, with the share of films that have it as the line of chance."""
+    """Precision against recall, with the share that has it as the line of chance."""
     say, curve, figures = bundle.say, found["pr"], bundle.of(finding)
     words = Words(
         say("models.pr"), say("models.pr_desc", finding=finding.label),
@@ -279,7 +279,7 @@ def reliability(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any
 
 
 def probabilities(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
-    """Which probabilities films without the finding get, and films with it."""
+    """Which probabilities those without the finding get, and those with it."""
     say, counts = bundle.say, found["histogram"]
     words = Words(
         say("models.histogram"), say("models.histogram_desc", finding=finding.label),
@@ -296,7 +296,7 @@ def probabilities(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, A
 def curve_table(bundle: Evaluated, found: Mapping[str, Any]) -> str:
     """The reliability's figures; the other curves' areas stand in the tables above."""
     say = bundle.say
-    head = [say(f"models.{name}") for name in ("axis_stated", "axis_found", "interval", "films")]
+    head = [say(f"models.{name}") for name in ("axis_stated", "axis_found", "interval", "number")]
     rows = [
         (f"{one['stated']:.3f}", f"{one['found']:.3f}", between(say, one["low"], one["high"]), f"{one['images']:,}")
         for one in found["reliability"]
@@ -305,7 +305,7 @@ def curve_table(bundle: Evaluated, found: Mapping[str, Any]) -> str:
 
 
 def stopped(bundle: Evaluated) -> Shown | None:
-    """How far images of other kinds lie from the training films."""
+    """How far images of other kinds lie from the training images."""
     say, gate = bundle.say, bundle.figures.get("distribution", {})
     kinds: Mapping[str, Any] = gate.get("stopped", {})
     if not kinds:

@@ -1,22 +1,21 @@
-"""Chest phantoms, drawn as the projection of simple bodies and marked PHANTOM wherever a person looks.
+"""Chest radiographs, drawn as the projection of simple bodies.
 
-For a machine without data: they show how the program works, never how well a model does. A pixel is the sum of path
-lengths through ellipsoids and tubes, as in an X-ray, so that bodies shine through each other.
+A pixel is the sum of path lengths through ellipsoids and tubes, as in an X-ray: bodies shine through each other.
 
 Coordinates: x from 0 (patient's right) to 1 across the width, y downwards in the same unit; heights reach 1.2.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmwrite
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from pydicom import Dataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation
+
+from triage.phantoms.marks import marked, with_grey
 
 Field = NDArray[np.float32]
 COLUMNS, ROWS = 700, 840
@@ -58,45 +57,18 @@ PHANTOMS = (
 )
 
 
-def write_phantoms(folder: Path) -> list[Path]:
-    """One DICOM file a phantom; the same bytes each time, so that a second demo adds nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for phantom in PHANTOMS:
-        path = folder / f"phantom-{phantom.name.lower()}.dcm"
-        dcmwrite(path, as_dicom(phantom, draw(phantom)), enforce_file_format=True)
-        paths.append(path)
-    return paths
-
-
 def as_dicom(phantom: Phantom, values: NDArray[np.uint16]) -> Dataset:
     """A digital X-ray image for presentation (PS3.3 A.26) with stored values (rows, columns) of 12 bits."""
-    uids = [generate_uid(entropy_srcs=["triage phantom", phantom.name, kind]) for kind in ("study", "series", "image")]
     number = PHANTOMS.index(phantom) + 1
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = marked(phantom.name, number, f"chest PA: {phantom.words}")
     dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = uids
-    dataset.PatientName, dataset.PatientID = f"PHANTOM^{phantom.name}", f"PHANTOM-{number}"
-    dataset.PatientBirthDate, dataset.PatientSex, dataset.PatientAge = "", "O", "050Y"
-    dataset.StudyDate, dataset.StudyTime = "20260101", f"08{number:02}00"
-    dataset.AccessionNumber, dataset.ReferringPhysicianName = f"PHANTOM-{number}", ""
-    dataset.StudyDescription = f"PHANTOM chest PA: {phantom.words}"[:64]
-    dataset.SeriesDescription, dataset.InstitutionName = "PHANTOM, drawn by Triage", "PHANTOM"
-    dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "PHANTOM", 1, 1
     dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition = "DX", "CHEST", "PA"
     dataset.PatientOrientation = ["L", "F"]
     dataset.ImageType, dataset.PresentationIntentType = ["DERIVED", "PRIMARY"], "FOR PRESENTATION"
-    dataset.BurnedInAnnotation, dataset.PresentationLUTShape = "NO", "IDENTITY"
-    dataset.PhotometricInterpretation, dataset.SamplesPerPixel = "MONOCHROME2", 1
-    dataset.Rows, dataset.Columns = values.shape
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, BITS, BITS - 1, 0
-    dataset.ImagerPixelSpacing = [0.25, 0.25]
+    dataset.PresentationLUTShape, dataset.ImagerPixelSpacing = "IDENTITY", [0.25, 0.25]
     if phantom.priority:
         dataset.RequestedProcedurePriority = phantom.priority
-    dataset.PixelData = values.tobytes()
-    dataset["PixelData"].VR = "OW"
+    with_grey(dataset, values, BITS)
     return dataset
 
 
