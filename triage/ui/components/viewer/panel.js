@@ -143,7 +143,7 @@ function geometryWords({ facts, slices }) {
 
 /** @param {number} value */
 function mm(value) {
-  return String(+value.toFixed(2));
+  return String(+value.toPrecision(3));
 }
 
 /** Why a series has the place it has: scored, or why not. @param {import("./types").StudySeries} series */
