@@ -44,33 +44,49 @@ def draw_scans(retina: Retina) -> list[NDArray[np.uint8]]:
     return [scan_at(retina, (place - middle) / max(middle, 1), random) for place in range(retina.scans)]
 
 
+def fluid(retina: Retina, place: int) -> NDArray[np.bool_]:
+    """Where fluid is drawn on that scan, (rows, columns)."""
+    middle = (retina.scans - 1) / 2
+    shape = Shape(retina, (place - middle) / max(middle, 1))
+    return holes(shape.size, shape.x, shape.depth)
+
+
+class Shape:
+    """Where the layers of one scan lie; `away` leads from -1 to 1 across the macula, 0 at the fovea."""
+
+    def __init__(self, retina: Retina, away: float) -> None:
+        y, x = np.mgrid[0 : 1 : retina.rows * 1j, -1 : 1 : retina.columns * 1j].astype(np.float32)
+        near = np.exp(-((x / 0.18) ** 2) - (away / 0.6) ** 2)
+        self.swelling = retina.cyst * np.exp(-((x / 0.35) ** 2) - (away / 0.6) ** 2)
+        surface = 0.42 - 0.16 * x**2 + 0.03 * x + 0.055 * near - 0.6 * self.swelling
+        self.x, self.near, self.depth = x, near, y - surface - 0.4 * self.swelling
+        self.size = float(retina.cyst * np.exp(-((away / 0.6) ** 2)))
+
+
 def scan_at(retina: Retina, away: float, random: np.random.Generator) -> NDArray[np.uint8]:
-    """One scan; `away` leads from -1 to 1 across the macula, 0 at the fovea."""
-    y, x = np.mgrid[0 : 1 : retina.rows * 1j, -1 : 1 : retina.columns * 1j].astype(np.float32)
-    near = np.exp(-((x / 0.18) ** 2) - (away / 0.6) ** 2)
-    swelling = retina.cyst * np.exp(-((x / 0.35) ** 2) - (away / 0.6) ** 2)
-    surface = 0.42 - 0.16 * x**2 + 0.03 * x + 0.055 * near - 0.6 * swelling
-    depth = y - surface - 0.4 * swelling
+    """One scan at that place of the macula."""
+    shape = Shape(retina, away)
+    depth, near = shape.depth, shape.near
     thinner = INNER * 0.5 * near
-    brightness = np.full_like(y, VITREOUS)
+    brightness = np.full_like(depth, VITREOUS)
     for start, end, grey in LAYERS:
         low, high = (edge * (1 - 0.5 * near) if edge < INNER else edge - thinner for edge in (start, end))
-        brightness[(depth >= low - 0.4 * swelling * (start == 0)) & (depth < high)] = grey
+        brightness[(depth >= low - 0.4 * shape.swelling * (start == 0)) & (depth < high)] = grey
     below = depth - DEEPEST + thinner
-    choroid = 0.50 + 0.16 * blobs(random, y.shape)
+    choroid = 0.50 + 0.16 * blobs(random, depth.shape)
     brightness = np.where(below > 0, np.clip(choroid, 0.1, 1) * np.exp(-below / 0.13) + 0.03, brightness)
     if retina.cyst:
-        brightness = with_fluid(brightness, retina.cyst * np.exp(-((away / 0.6) ** 2)), x, depth)
+        brightness = np.where(holes(shape.size, shape.x, depth), VITREOUS, brightness)
     inside = depth > 0.02
     return speckled(np.where(inside, brightness * shadows(random, retina.columns), brightness), random)
 
 
-def with_fluid(brightness: Field, size: float, x: Field, depth: Field) -> Field:
-    """Dark holes in the inner layers."""
+def holes(size: float, x: Field, depth: Field) -> NDArray[np.bool_]:
+    """Fluid in the inner layers: several holes beside each other."""
+    found = np.zeros(depth.shape, dtype=bool)
     for across, part in ((0.0, 1.0), (-0.17, 0.6), (0.15, 0.7), (0.28, 0.4)):
-        hole = ((x - across) / (0.9 * part * size)) ** 2 + ((depth - 0.085) / (0.42 * part * size)) ** 2
-        brightness = np.where(hole < 1, VITREOUS, brightness)
-    return brightness
+        found |= ((x - across) / (0.9 * part * size)) ** 2 + ((depth - 0.085) / (0.42 * part * size)) ** 2 < 1
+    return found
 
 
 def blobs(random: np.random.Generator, shape: tuple[int, ...]) -> Field:
