@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,8 +27,9 @@ from pydicom.uid import generate_uid
 
 from data_schemas.study import StoredInstance, StudyToScreen
 from data_schemas.urgency import Level
-from pipelines import page_image, page_list, page_upload
+from pipelines import page_image, page_list, page_upload, series_times
 from pipelines.encode import SYNTAXES, with_pixels
+from pipelines.in_turn import in_turn
 from triage.images.decode import decode
 from triage.images.decode_pool import DecodePool
 from triage.images.headers import read_header
@@ -53,18 +54,6 @@ class Pair:
     def ratio(self) -> float:
         """How many times faster."""
         return self.textbook_ms / self.triage_ms
-
-
-def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each way, one after the other in each round, after one round that does not count."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, way in ways.items():
-            start = perf_counter()
-            way()
-            if number:
-                times[name].append(1000 * (perf_counter() - start))
-    return {name: median(values) for name, values in times.items()}
 
 
 def film(seed: int = 0) -> NDArray[np.uint16]:
@@ -307,8 +296,13 @@ def main(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     network: Annotated[list[str] | None, typer.Option(help="shipped, densenet121; both by default.")] = None,
     page: Annotated[bool, typer.Option("--page", help="Time the page instead: list, image and upload.")] = False,
+    series: Annotated[bool, typer.Option("--series", help="Time series of slices instead.")] = False,
 ) -> None:
     """Print how long the path of a study takes here, and how long the textbook's way takes."""
+    if series:
+        for line in series_times.lines():
+            typer.echo(line)
+        return
     if page:
         for part in (page_list.lines(), page_image.lines(), page_upload.lines()):
             for line in (*part, ""):

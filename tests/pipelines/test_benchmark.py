@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import benchmark
+from pipelines import benchmark, series_times
 from pipelines.encode import SYNTAXES
+from pipelines.in_turn import in_turn
 from tests.bundles import write_reader
+from triage.models.bundle import load_bundle
+from triage.settings import SHIPPED_BUNDLES
 
 
 def test_every_syntax_has_a_row_with_its_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,8 +28,16 @@ def test_every_syntax_has_a_row_with_its_ratio(tmp_path: Path, monkeypatch: pyte
     assert float(difference.rstrip(".")) < 1e-4
 
 
+def test_a_series_is_prepared_as_monai_does_it(tmp_path: Path) -> None:
+    bundle = load_bundle(SHIPPED_BUNDLES / "head_ct", tmp_path / "cache", "onnx", threads=1)
+    row = series_times.against_monai(bundle, series_times.written(tmp_path / "ct", 14), 1)
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert float(cells[4]) < 0.005
+    assert series_times.peak_mib(sorted((tmp_path / "ct").glob("*.dcm"))) < 3 * 1024
+
+
 def test_medians_leave_the_first_round_out() -> None:
     calls: list[str] = []
-    found = benchmark.in_turn({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 3)
+    found = in_turn({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 3)
     assert calls == ["a", "b"] * 4
     assert set(found) == {"a", "b"}

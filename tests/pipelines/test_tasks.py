@@ -44,7 +44,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for place in range(SLICES):
                 bleeds = patient % 2 == 0 and place in (3, 4)
                 kinds = dict.fromkeys(COLUMNS, 0) | {"hemorrhage": int(bleeds)}
-                kinds[COLUMNS[1 + patient // 2 % 6]] = int(bleeds)
+                kinds[COLUMNS[1 + patient // 2 % (len(COLUMNS) - 1)]] = int(bleeds)
                 name = f"slices/{patient:03}_{place}.png"
                 cv2.imwrite(str(folder / name), drawn_slice(bleeds, 100 * patient + place))
                 writer.writerow({"patient": patient, "slice": place, "file": name, "age": 40, **kinds})
