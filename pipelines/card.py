@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest, Fit
-from pipelines.evaluate import read_evaluation
+from pipelines.judge import read_evaluation
 from triage.models.bundle import read_manifest
 
 CARD = "CARD.md"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data_schemas.bundle import PrepareSpec
 from pipelines.cross_validation import Way, statistics_of
-from pipelines.evaluate import number, stopped_share
+from pipelines.judge import number, stopped_share
 from pipelines.outside import Grey, Outside, for_development
 from triage.images.pixels import StoredPixels
 from triage.models import ood

@@ -25,8 +25,8 @@ from pipelines.calibrate import OperatingPoint, at_specificity, calibrated_by_ot
 from pipelines.card import write_card
 from pipelines.cohort import Case, cohort_sha256, folds_by_patient, label_matrix
 from pipelines.cross_validation import OutOfFold, cross_validate, fitted, statistics_of
-from pipelines.evaluate import Judged, alarms, evidence, expert_reads, judge, mean_auroc, write_evaluation
 from pipelines.fit import Images, Recipe, gather, inputs, outputs, start_network
+from pipelines.judge import Judged, alarms, evidence, expert_reads, judge, mean_auroc, write_evaluation
 from pipelines.metrics import RESAMPLES
 from pipelines.outside import outside_images
 from pipelines.shut_out import Choice, choose_way, outside_table

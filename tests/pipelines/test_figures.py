@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from data_schemas.bundle import Calibration
 from data_schemas.errors import TriageError
 from pipelines.calibrate import at_specificity, calibrated, calibrated_by_others, platt
-from pipelines.evaluate import evidence
+from pipelines.judge import evidence
 from pipelines.metrics import (
     auprc,
     auroc,

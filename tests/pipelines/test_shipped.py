@@ -10,7 +10,7 @@ from data_schemas.bundle import EVIDENCE_FLOOR
 from pipelines import head, retina
 from pipelines.card import card
 from pipelines.cohort import read_cohort
-from pipelines.evaluate import read_evaluation
+from pipelines.judge import read_evaluation
 from pipelines.outside import dressed, noise, photographs, read_folder
 from triage.images.decode import decode
 from triage.images.headers import ReadLimits, read_header

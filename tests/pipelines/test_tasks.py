@@ -12,8 +12,8 @@ from data_schemas.errors import TriageError
 from pipelines import head, retina
 from pipelines.card import card
 from pipelines.cohort import folds_by_patient, label_matrix
-from pipelines.evaluate import read_evaluation
 from pipelines.fit import Recipe
+from pipelines.judge import read_evaluation
 from pipelines.train import Plan, train, units_of
 from triage.images.display import modality_values
 from triage.models.bundle import read_manifest, verify_bundle

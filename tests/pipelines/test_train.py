@@ -8,8 +8,8 @@ from data_schemas.errors import TriageError
 from pipelines.card import card
 from pipelines.chest import TARGETS, TASK
 from pipelines.cohort import FINDINGS
-from pipelines.evaluate import read_evaluation
 from pipelines.fit import Recipe
+from pipelines.judge import read_evaluation
 from pipelines.train import Plan, train
 from tests.pipelines.drawn import row, write_cohort, write_manifest
 from triage.models.bundle import load_bundle, read_manifest, verify_bundle
