@@ -31,7 +31,9 @@ def card(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
         made_from(manifest, evaluation),
         "## How well it does on patients it did not see",
         findings_table(manifest, evaluation),
-        lifting_words(evaluation),
+        lifting_words(manifest, evaluation),
+        "## On patients set aside before anything was tried",
+        confirmed_table(manifest, evaluation),
         "## By collection, view and kind of label (AUROC)",
         groups_table(manifest, evaluation),
         "## What it refuses",
@@ -126,7 +128,7 @@ def findings_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> s
     return "\n".join(lines)
 
 
-def lifting_words(evaluation: Mapping[str, Any]) -> str:
+def lifting_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     """What the table means for the order."""
     alarms, data, unit = evaluation["alarms"], evaluation["data"], evaluation["unit"]
     return (
@@ -138,6 +140,58 @@ def lifting_words(evaluation: Mapping[str, Any]) -> str:
         f"{share(alarms['of_abnormal_films'])} of the abnormal ones. Operating points were chosen on the same "
         "out-of-fold answers that sensitivity and specificity are given for. Probabilities are calibrated to how often "
         "findings occur in the training data, where they are more frequent than in most hospitals."
+        + slices_words(manifest, evaluation)
+    )
+
+
+def confirmed_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """The one look at the patients that no choice has seen."""
+    confirmed = evaluation["confirmed"]
+    if confirmed is None:
+        return "No patients were set aside."
+    lines = [
+        "| finding | with / without | AUROC | AUPRC | sensitivity | specificity | calibration error |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for finding in manifest.findings:
+        f = confirmed["findings"][finding.name]
+        measured = [ranged(f[name]) for name in ("auroc", "auprc", "sensitivity", "specificity")]
+        cells = [
+            finding.label,
+            f"{f['positives']} / {f['negatives']}",
+            *measured,
+            figure(f["calibration_error"]),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return (
+        f"{confirmed['patients']} patients with {confirmed['images']} images, drawn by a hash of their number; neither "
+        "the weights nor any choice has seen them, and they are looked at once, with the shipped weights and operating "
+        "points.\n\n" + "\n".join(lines)
+    )
+
+
+def slices_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """How well single slices are told, where a unit is made of them."""
+    told = [
+        f"{finding.label} {ranged(found['slices']['auroc'])} ({found['slices']['positives']} slices)"
+        for finding in manifest.findings
+        if "slices" in (found := evaluation["findings"][finding.name])
+    ]
+    return f" AUROC of single slices: {', '.join(told)}." if told else ""
+
+
+def apart_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """What a score knows of the collection an image comes from."""
+    told = [
+        f"{finding.label} {figure(found)}"
+        for finding in manifest.findings
+        if (found := evaluation["findings"][finding.name]["sources_told_apart"]) is not None
+    ]
+    if not told:
+        return ""
+    return (
+        "\n\nAUROC by which a score tells the collections apart among images without the finding (0.5: it knows "
+        f"nothing of them): {', '.join(told)}."
     )
 
 
@@ -156,7 +210,7 @@ def groups_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str
         tables.append("\n".join(lines))
     if not tables:
         return "All images come from one collection, one view and one kind of label."
-    return "\n\n".join([*tables, "In brackets: how many have the finding."])
+    return "\n\n".join([*tables, "In brackets: how many have the finding."]) + apart_words(manifest, evaluation)
 
 
 def refused(evaluation: Mapping[str, Any]) -> str:
@@ -200,7 +254,7 @@ def made(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     """Run, software, hashes and what was tried."""
     tried = ", ".join(f"{name} {value:.3f}" for name, value in evaluation["tried"].items())
     return (
-        f"`python -m pipelines.train`, run {evaluation['run_id']}, seed {evaluation['seed']}, device "
+        f"`python -m pipelines.train {manifest.name}`, run {evaluation['run_id']}, seed {evaluation['seed']}, device "
         f"{evaluation['device']}, {listed(evaluation['software'])}. Mean AUROC over findings in cross-validation: "
         f"{tried}; kept: {evaluation['kept']}, "
         f"chosen on the figures above. Data SHA-256 {evaluation['data']['sha256'][:16]}, weights SHA-256 "

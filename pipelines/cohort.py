@@ -99,7 +99,8 @@ def case(folder: Path, row: Mapping[str, str]) -> Case:
 
 def label_matrix(cases: Sequence[Case], findings: Sequence[str]) -> NDArray[np.float32]:
     """(cases, findings): 1, 0 or NaN."""
-    return np.array([[case.labels[finding] for finding in findings] for case in cases], dtype=np.float32)
+    labels = np.array([[case.labels[finding] for finding in findings] for case in cases], dtype=np.float32)
+    return labels.reshape(len(cases), len(findings))
 
 
 def folds_by_patient(cases: Sequence[Case], folds: int, seed: int) -> NDArray[np.int64]:
@@ -108,6 +109,18 @@ def folds_by_patient(cases: Sequence[Case], folds: int, seed: int) -> NDArray[np
     order = np.random.default_rng(seed).permutation(len(patients))
     fold_of = {patients[index]: place % folds for place, index in enumerate(order)}
     return np.array([fold_of[case.patient_id] for case in cases], dtype=np.int64)
+
+
+def set_aside(cases: Sequence[Case], share: float, what: str = "set aside") -> NDArray[np.bool_]:
+    """(cases,): those of a share of the patients, by a hash of the patient alone, so that it stays the same.
+
+    Those "set aside" no choice may see.
+    """
+
+    def held(patient: str) -> bool:
+        return int(hashlib.sha256(f"{what} {patient}".encode()).hexdigest()[:8], 16) < share * 2**32
+
+    return np.array([held(case.patient_id) for case in cases], dtype=np.bool_)
 
 
 def cohort_sha256(cases: Sequence[Case]) -> str:

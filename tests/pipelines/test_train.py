@@ -1,32 +1,46 @@
+import csv
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest
 from data_schemas.errors import TriageError
 from pipelines.card import card
 from pipelines.chest import TARGETS, TASK
-from pipelines.cohort import FINDINGS
-from pipelines.fit import Recipe
+from pipelines.cohort import FINDINGS, read_cohort, set_aside
 from pipelines.judge import read_evaluation
-from pipelines.train import Plan, train
+from pipelines.recipe import CONFIGS, Recipe, Tail, read_recipe
+from pipelines.train import Run, train
 from tests.pipelines.drawn import row, write_cohort, write_manifest
 from triage.models.bundle import load_bundle, read_manifest, verify_bundle
 
-TINY = Recipe(epochs=1, batch=16, variants=2)
-
-
-def plan(data: Path, out: Path) -> Plan:
-    return Plan(data, out, None, side=64, folds=2, recipe=TINY, resamples=40, outside_count=6)
+TINY = Recipe(
+    task="cxr",
+    side=64,
+    folds=2,
+    variants=3,
+    batch=16,
+    tails=(Tail(epochs=1, rate=1e-4), Tail(epochs=1, mixup=0.4)),
+    resamples=40,
+    strangers=6,
+)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One run of the whole pipeline on drawn films."""
     folder = tmp_path_factory.mktemp("trained")
-    train(TASK, plan(write_cohort(folder / "data"), folder / "cxr"))
-    return folder / "cxr"
+    asked = Run(TINY, write_cohort(folder / "data", patients=64), folder / "run")
+    train(asked)
+    return asked
+
+
+@pytest.fixture(scope="module")
+def trained(run: Run) -> Path:
+    return run.out / "bundle"
 
 
 def test_a_run_leaves_a_bundle_that_the_product_takes(trained, tmp_path):
@@ -48,14 +62,67 @@ def test_evidence_is_what_the_evaluation_says(trained):
         assert "by patient" in evidence.method
 
 
-def test_the_evaluation_names_run_data_and_software(trained):
+def test_the_evaluation_names_run_data_and_software(trained, run):
     evaluation = read_evaluation(trained)
-    assert evaluation["data"]["patients"] == 32 and evaluation["data"]["images"] == 64
-    assert set(evaluation["tried"]) == {"head only", "last blocks and head"}
+    confirmed = evaluation["confirmed"]
+    assert evaluation["data"]["patients"] + confirmed["patients"] == 64
+    assert evaluation["data"]["images"] + confirmed["images"] == 128
+    assert set(evaluation["tried"]) == {"head only", "last blocks and head, 1", "last blocks and head, 2"}
     assert evaluation["tried"][evaluation["kept"]] == max(evaluation["tried"].values())
     assert evaluation["seed"] == TINY.seed and len(evaluation["data"]["sha256"]) == 64
+    assert Recipe.model_validate(evaluation["recipe"]) == TINY
     assert evaluation["bundle"]["weights_sha256"] == read_manifest(trained).network.weights_sha256
     assert set(evaluation["distribution"]["stopped"]) == {"photograph", "noise"}
+
+
+def test_patients_set_aside_are_in_no_answer_that_chooses(run):
+    cases = read_cohort(run.data)
+    aside = {case.patient_id for case, held in zip(cases, set_aside(cases, TINY.set_aside), strict=True) if held}
+    with (run.out / "out_of_fold.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    judged = {row["patient"] for row in rows}
+    assert aside and not aside & judged
+    assert aside | judged == {case.patient_id for case in cases}
+    folds = {patient: {row["fold"] for row in rows if row["patient"] == patient} for patient in judged}
+    assert all(len(of_one) == 1 for of_one in folds.values())
+
+
+def test_a_run_leaves_curves_and_what_was_asked_for(run):
+    with (run.out / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["way"], row["fold"], row["epoch"]) for row in rows} == {
+        (f"last blocks and head, {way}", str(fold), "1") for way in (1, 2) for fold in (0, 1)
+    }
+    assert (run.out / "curves.png").stat().st_size > 1000
+    assert read_recipe(run.out / "recipe.yaml") == TINY
+    assert "fitted to all images" in (run.out / "run.log").read_text()
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same(run, trained, tmp_path):
+    half = tmp_path / "run"
+    shutil.copytree(run.out, half, ignore=shutil.ignore_patterns("bundle", "fold_1.npz"))
+    again = train(Run(TINY, run.data, half))
+    assert without_ood(again) == without_ood(read_manifest(trained))
+
+
+def test_a_folder_of_another_recipe_is_not_gone_on_with(run):
+    other = TINY.model_copy(update={"seed": 1})
+    with pytest.raises(TriageError, match="holds a run of another recipe; give another folder"):
+        train(Run(other, run.data, run.out))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+def test_shipped_recipes_are_found_by_name(name):
+    assert read_recipe(Path(name)).task == name
+
+
+def test_a_wrong_value_of_a_recipe_is_named(tmp_path):
+    (tmp_path / "mine.yaml").write_text("task: cxr\nsides: 256\n")
+    with pytest.raises(TriageError, match=r"mine\.yaml: sides: Extra inputs"):
+        read_recipe(tmp_path / "mine.yaml")
+    with pytest.raises(TriageError, match=r"cannot be read .*shipped recipes are cxr"):
+        read_recipe(tmp_path / "none.yaml")
+    assert read_recipe(Path("cxr"), {"side": "64"}).side == 64
 
 
 def test_the_card_says_what_the_evaluation_says(trained):
@@ -72,10 +139,10 @@ def test_the_card_says_what_the_evaluation_says(trained):
 
 
 def test_the_same_seed_and_films_give_the_same_weights(trained, tmp_path):
-    again = train(TASK, plan(write_cohort(tmp_path / "data"), tmp_path / "cxr"))
-    first = read_manifest(trained)
-    assert without_ood(again) == without_ood(first)
-    assert json.loads((tmp_path / "cxr" / "evaluation.json").read_text()) == read_evaluation(trained)
+    again = train(Run(TINY, write_cohort(tmp_path / "data", patients=64), tmp_path / "run"))
+    assert without_ood(again) == without_ood(read_manifest(trained))
+    told = json.loads((tmp_path / "run" / "bundle" / "evaluation.json").read_text())
+    assert told == read_evaluation(trained)
 
 
 def without_ood(manifest: BundleManifest) -> BundleManifest:
@@ -86,13 +153,14 @@ def without_ood(manifest: BundleManifest) -> BundleManifest:
 
 
 def test_the_drawn_bundle_scores_what_it_was_shown(trained, tmp_path):
-    from pipelines.cohort import label_matrix, read_cohort
-    from pipelines.fit import inputs
+    from pipelines.cohort import label_matrix
     from pipelines.metrics import auroc
+    from triage.models.prepare import prepare
 
     bundle = load_bundle(trained, tmp_path / "cache", "onnx", threads=1)
     cases = read_cohort(write_cohort(tmp_path / "data"))
-    logits = bundle.score(inputs((TASK.pixels(case.image) for case in cases), bundle.manifest.prepare)).logits
+    films = [prepare(TASK.dressed(TASK.grey(case.image)), bundle.manifest.prepare).tensor for case in cases]
+    logits = bundle.score(np.stack(films)).logits
     abnormal = label_matrix(cases, FINDINGS)[:, FINDINGS.index("abnormal")] == 1
     assert auroc(logits[:, FINDINGS.index("abnormal")].astype(float), abnormal) > 0.9
 
@@ -101,4 +169,4 @@ def test_films_without_a_finding_are_refused_in_words(tmp_path):
     folder = write_cohort(tmp_path / "data", patients=8)
     write_manifest(folder, [row(number, labels="No Finding") for number in range(12)])
     with pytest.raises(TriageError, match="no film with and without"):
-        train(TASK, plan(folder, tmp_path / "cxr"))
+        train(Run(TINY, folder, tmp_path / "run"))

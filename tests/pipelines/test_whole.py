@@ -1,0 +1,93 @@
+"""A whole network is trained from its pictures: by name, freed in stages, averaged, stopped in time."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data_schemas.errors import TriageError
+from pipelines.chest import TASK
+from pipelines.cohort import label_matrix
+from pipelines.judge import read_evaluation
+from pipelines.metrics import auroc
+from pipelines.recipe import Augment, Recipe, Whole
+from pipelines.train import Run, train
+from pipelines.whole import WholeNetwork
+from tests.pipelines.drawn import write_cohort
+from triage.models.bundle import verify_bundle
+
+GENTLE = Augment(turn_deg=3, scale=0.03, aspect=0, shift=0.02, gamma=0.1, uneven=0, blur=0, sharpen=0, coarser=0)
+RECIPE = Recipe(
+    task="cxr",
+    side=64,
+    folds=2,
+    variants=2,
+    batch=16,
+    augment=GENTLE,
+    resamples=40,
+    strangers=6,
+    dropout=0.0,
+    whole=(Whole(epochs=5, rate=2e-3, decay_per_stage=0.7),),
+)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cohort(tmp_path_factory.mktemp("films"), patients=64)
+
+
+def fitter(films: Path, folder: Path, recipe: Recipe = RECIPE, **changes: object) -> WholeNetwork:
+    how = recipe.whole[0].model_copy(update=changes)
+    return WholeNetwork(TASK, TASK.read(films), recipe, how, "cpu", folder)
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_a_network_learns_what_is_plain_to_see(films, tmp_path, cache):
+    one = fitter(films, tmp_path, cache=cache)
+    rows = np.arange(len(one.cases))
+    told = []
+    network = one.fit(rows[::2], lambda epoch, loss, network: told.append(loss))
+    abnormal = label_matrix(one.cases, tuple(TASK.targets))[1::2, -1] == 1
+    logits, features = one.outputs(network, rows[1::2], 0)
+    assert auroc(logits[:, -1].astype(float), abnormal) > 0.85
+    assert features.shape == (len(rows[1::2]), 1280)
+    assert told[-1] < told[0]
+
+
+def test_stages_that_are_not_yet_free_do_not_move(films, tmp_path):
+    one = fitter(films, tmp_path, freed_at=(3,), epochs=2)
+    before = {name: value.clone() for name, value in one.begun().state_dict().items()}
+    after = one.fit(np.arange(32)).state_dict()
+    moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"head"}
+
+
+def test_the_moving_average_is_kept_and_is_another_network(films, tmp_path):
+    rows = np.arange(32)
+    plain = fitter(films, tmp_path, epochs=2).fit(rows).state_dict()
+    averaged = fitter(films, tmp_path, epochs=2, ema=0.9).fit(rows).state_dict()
+    assert not torch.equal(plain["head.weight"], averaged["head.weight"])
+
+
+def test_training_ends_when_no_epoch_is_better(films, tmp_path):
+    told = []
+    one = fitter(films, tmp_path, epochs=30, patience=2, rate=1e-7)
+    one.fit(np.arange(32), lambda epoch, loss, network: told.append(epoch))
+    assert len(told) < 30
+
+
+def test_a_run_leaves_a_bundle_of_a_network_by_name(films, tmp_path):
+    recipe = RECIPE.model_copy(
+        update={"network": "resnet18", "whole": (Whole(epochs=1, loss="focal", optimiser="sgd"),)}
+    )
+    train(Run(recipe, films, tmp_path / "run"))
+    manifest = verify_bundle(tmp_path / "run" / "bundle", tmp_path / "cache")
+    assert manifest.network.name == "resnet18"
+    assert set(read_evaluation(tmp_path / "run" / "bundle")["tried"]) == {"whole network, 1"}
+
+
+def test_fixed_blocks_of_another_network_are_refused_in_words(films, tmp_path):
+    recipe = RECIPE.model_copy(update={"network": "resnet18", "whole": ()})
+    with pytest.raises(TriageError, match="resnet18 has no blocks to keep fixed; give the recipe `whole`"):
+        train(Run(recipe, films, tmp_path / "run"))
