@@ -15,9 +15,9 @@ from triage.models.prepare import prepare
 
 @pytest.fixture(scope="module")
 def films() -> torch.Tensor:
-    """Grey 0 to 1, (n, 1, 96, 96): drawn chests as the product prepares them."""
-    spec = PrepareSpec(height=96, width=96, fit=Fit.PAD, mean=0.0, std=1.0)
-    pictures = [dressed(film(number, STATED[number % 8])) for number in range(24)]
+    """Grey 0 to 1, (n, 1, 64, 64): drawn chests as the product prepares them."""
+    spec = PrepareSpec(height=64, width=64, fit=Fit.PAD, mean=0.0, std=1.0)
+    pictures = [dressed(film(number, STATED[number % 8])) for number in range(12)]
     return torch.from_numpy(np.stack([prepare(one, spec).tensor for one in pictures]))
 
 
