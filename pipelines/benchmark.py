@@ -99,13 +99,16 @@ def densenet_like(bundle: Bundle, folder: Path) -> Path:
 
     from triage.models import ood
     from triage.models.bundle_files import write_bundle
+    from triage.models.evidence import unmeasured
     from triage.models.networks import build_for
 
+    none = unmeasured("random weights")
     manifest = bundle.manifest.model_copy(
         update={
             "name": "densenet121",
             "network": bundle.manifest.network.model_copy(update={"name": "densenet121", "arguments": {}}),
             "prepare": bundle.manifest.prepare.model_copy(update={"height": 224, "width": 224}),
+            "findings": tuple(finding.model_copy(update={"evidence": none}) for finding in bundle.manifest.findings),
         }
     )
     torch.manual_seed(0)

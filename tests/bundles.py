@@ -27,7 +27,8 @@ def write_reader(directory: Path, *, threshold: float = 1e9, low: float = 0.75) 
     manifest = manifest.model_copy(update={"ood": manifest.ood.model_copy(update={"threshold": threshold})})
     network = tiny.network(manifest)
     features = np.random.default_rng(0).normal(size=(16, 1280)).astype(np.float32)
-    return write_bundle(directory, manifest, network, ood.fit(features, np.arange(16) % 2, directions=4))
+    statistics = ood.fit(features, np.arange(16) % 2, directions=4)
+    return tiny.with_evaluation(directory, write_bundle(directory, manifest, network, statistics))
 
 
 def write_slice_reader(directory: Path, *, threshold: float = 1e9, **volume: object) -> BundleManifest:
@@ -50,4 +51,5 @@ def write_slice_reader(directory: Path, *, threshold: float = 1e9, **volume: obj
     manifest = manifest.model_copy(update={"ood": manifest.ood.model_copy(update={"threshold": threshold})})
     network = tiny.network(manifest)
     features = np.random.default_rng(0).normal(size=(16, 1280)).astype(np.float32)
-    return write_bundle(directory, manifest, network, ood.fit(features, np.arange(16) % 2, directions=4))
+    statistics = ood.fit(features, np.arange(16) % 2, directions=4)
+    return tiny.with_evaluation(directory, write_bundle(directory, manifest, network, statistics))

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
+from tests.explain.conftest import EXPLAINED
 from tests.explain.pictures import image_header
 from tests.models import tiny
 from triage.explain.gradcam import activation_maps, from_activation_maps, layer_gradcam
 from triage.images.geometry import IDENTITY, apply
 from triage.models.bundle import Bundle
-from triage.models.networks import TABLE
 from triage.models.prepare import Prepared
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", EXPLAINED)
 def test_maps_of_the_scoring_pass_are_captums_layer_gradcam(bundles: dict[str, Bundle], name: str) -> None:
     bundle = bundles[name]
     batch = tiny.batch(bundle.manifest, 2)

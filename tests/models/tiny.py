@@ -1,6 +1,8 @@
 """Tiny bundles with random weights, made in the test: real files, real runtimes, no claim about any patient."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +84,24 @@ def statistics(model: MapNetwork, made_for: BundleManifest) -> ood.Statistics:
 
 def write(directory: Path, made_for: BundleManifest) -> BundleManifest:
     model = network(made_for)
-    return write_bundle(directory, made_for, model, statistics(model, made_for))
+    return with_evaluation(directory, write_bundle(directory, made_for, model, statistics(model, made_for)))
+
+
+def evaluation(made: BundleManifest) -> dict[str, Any]:
+    """The part of evaluation.json that backs the manifest's evidence."""
+
+    def figures(evidence: Evidence) -> dict[str, Any]:
+        area = {"value": evidence.auroc, "low": evidence.low, "high": evidence.high}
+        return {"positives": evidence.positives, "negatives": evidence.negatives, "auroc": area}
+
+    findings = {finding.name: figures(finding.evidence) for finding in made.findings}
+    return {"bundle": {"weights_sha256": made.network.weights_sha256}, "findings": findings}
+
+
+def with_evaluation(directory: Path, made: BundleManifest) -> BundleManifest:
+    """The same manifest, after evaluation.json was written beside it."""
+    (directory / "evaluation.json").write_text(json.dumps(evaluation(made)))
+    return made
 
 
 def batch(made_for: BundleManifest, images: int, seed: int = 0) -> np.ndarray:

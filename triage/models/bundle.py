@@ -22,6 +22,7 @@ from data_schemas.bundle import BundleManifest, Values
 from data_schemas.errors import BundleError
 from data_schemas.score import BundleIdentity
 from triage.models.cells import CELLS, STRIDE
+from triage.models.evidence import check_evidence
 from triage.models.ood import Statistics, distance, read_statistics
 
 if TYPE_CHECKING:
@@ -178,7 +179,8 @@ def load_bundle(
     """Check a bundle and open one runtime. `cache` holds the ONNX files, built when missing or stale.
 
     `threads` limits the runtime's threads (None: its own choice). A GPU computes in bfloat16 after float32 on the
-    same device has given the test vector. Raises BundleError with the exact reason.
+    same device has given the test vector. Raises BundleError with the exact reason, also for a finding that claims
+    more than evaluation.json shows for these weights.
     """
     manifest = read_manifest(directory)
     weights = read_checked(directory, manifest.network.weights, manifest.network.weights_sha256)
@@ -203,6 +205,7 @@ def load_bundle(
 
         score = open_torch(manifest, weights, vector, device, threads)
     _check_width(manifest, statistics, score(vector.input[:1]))
+    check_evidence(directory, manifest)  # last: a damaged file is the plainer reason
     identity = BundleIdentity(
         name=manifest.name, version=manifest.version, weights_sha256=manifest.network.weights_sha256
     )
@@ -210,7 +213,7 @@ def load_bundle(
 
 
 def verify_bundle(directory: Path, cache: Path) -> BundleManifest:
-    """Every hash, the schema, the test vector through every CPU runtime. Raises BundleError with the exact reason."""
+    """Every hash, the schema, the evidence, the test vector through every CPU runtime. Raises BundleError."""
     from triage.models.networks import TABLE
 
     for runtime in ("onnx", "torch"):

@@ -31,10 +31,30 @@ CELLS: Mapping[str, Cells] = {
     # SAME padding puts the odd pixel at the far edge, which would give 31; trained kernels lean the other way and undo
     # most of it. Measured: centre of the input gradients' energy, ImageNet weights, 12 chest radiographs.
     "efficientnet_lite0": Cells(18.5),
+    "efficientnet_lite1": Cells(18.5),
+    "efficientnet_lite2": Cells(18.5),
+    "mobilenet_v2": Cells(18.5),
     # 7x7 and 3x3 pooling with stride 2, padded evenly: the centre stays at 0; three 2x2 poolings add 2, 4 and 8
     "densenet121": Cells(14.0),
+    "densenet169": Cells(14.0),
     # padded evenly throughout: the centre stays on the first pixel
     "resnet18": Cells(0.0),
+    "resnet34": Cells(0.0),
+    "resnet50": Cells(0.0),
+    "inception": Cells(0.0),
+    # its pooling is not padded: one pixel of a grid of stride 2
+    "senet": Cells(2.0),
+    # as SAME padding gives; kernels trained from symmetric ones have no reason to lean
+    "efficientnet_b0": Cells(31.0),
+    "efficientnet_b1": Cells(31.0),
+    "efficientnet_b2": Cells(31.0),
+    # five 2x2 poolings: 0.5, 1, 2, 4 and 8
+    "vgg16": Cells(15.5),
+    # pooled by 2 at stride 2, by 4 at stride 8
+    "small_cnn": Cells(13.0),
+    # a token is its patch, and of the hybrid 2 x 2 cells of stride 16
+    "vit": Cells(15.5),
+    "cnn_transformer": Cells(8.0),
 }
 
 

@@ -7,7 +7,7 @@ Our code never reads the two configs: triage.json is what it trusts. They let MO
 from importlib.metadata import version
 from typing import Any
 
-from data_schemas.bundle import BundleManifest
+from data_schemas.bundle import BundleManifest, Evidence
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 REQUIRED = (
@@ -110,12 +110,20 @@ def inference_config(manifest: BundleManifest) -> dict[str, Any]:
     }
 
 
+def _measured(evidence: Evidence) -> str:
+    if evidence.positives + evidence.negatives == 0:
+        return "not measured"
+    return (
+        f"{evidence.auroc:.3f} ({evidence.low:.3f} to {evidence.high:.3f}; "
+        f"{evidence.positives} with, {evidence.negatives} without)"
+    )
+
+
 def readme(manifest: BundleManifest) -> str:
     """docs/README.md: what a person must know, from the manifest."""
     head = "| finding | AUROC (95 % interval) | acts from | proposes |\n|---|---|---|---|"
     rows = [
-        f"| {finding.label} | {finding.evidence.auroc:.3f} ({finding.evidence.low:.3f} to {finding.evidence.high:.3f}; "
-        f"{finding.evidence.positives} with, {finding.evidence.negatives} without) | {finding.operating_point:.3f} | "
+        f"| {finding.label} | {_measured(finding.evidence)} | {finding.operating_point:.3f} | "
         f"{finding.proposes if finding.may_lift else 'nothing: experimental'} |"
         for finding in manifest.findings
     ]

@@ -6,6 +6,10 @@ A process of its own, because torch costs seconds and hundreds of megabytes that
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from triage.models.networks import MapNetwork
 
 OPSET = 17
 
@@ -22,14 +26,20 @@ def export(directory: Path, target: Path) -> None:
 
     torch.set_num_threads(2)
     prepare = read_manifest(directory).prepare
-    network = load_network(directory)
+    export_network(load_network(directory), (prepare.channels, prepare.height, prepare.width), target)
+
+
+def export_network(network: "MapNetwork", shape: tuple[int, int, int], target: Path) -> None:
+    """Write a network in evaluation mode, for inputs (n, *shape) whose n alone is free, to `target`."""
+    import torch
+
     outputs = ["logits", "maps", "features"]
     with warnings.catch_warnings(), torch.inference_mode():
         # sides are constants of the graph on purpose, and the exporter's successor is slower and larger (measured)
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            (torch.zeros(2, prepare.channels, prepare.height, prepare.width),),
+            (torch.zeros(2, *shape),),
             str(target),
             dynamo=False,
             opset_version=OPSET,

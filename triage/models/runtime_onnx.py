@@ -16,7 +16,7 @@ from data_schemas.errors import BundleError
 from triage.models.bundle import TOLERANCE, RawScores, ReferencePass, Score, difference
 
 EXPORT_VERSION = 1
-"""Raised whenever triage/models/networks.py or onnx_export.py would give another graph from the same weights."""
+"""Raised whenever triage/models/networks or onnx_export.py would give another graph from the same weights."""
 BUILD_LIMIT_S = 300
 
 
