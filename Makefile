@@ -1,15 +1,23 @@
 # make app   installs what is needed into .venv and starts the page and the worker
 # make test  installs what tests need into .venv and runs every check
+# make models DATA=FOLDER  trains every bundle anew from the folders cxr_nih, head_ct and oct; hours on a processor
 PYTHON ?= python3.11
+DATA ?= ../shared/data
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: app test lint types imports js pytest clean
+.PHONY: app test models lint types imports js pytest clean
 
 app: .venv/.app
 	$(PY) -m triage up --demo
 
 test: .venv/.test lint types imports js pytest
+
+models: .venv/.test
+	$(PY) -m pipelines.train cxr --data $(DATA)/cxr_nih --out runs/cxr
+	$(PY) -m pipelines.train head_ct --data $(DATA)/head_ct --out runs/head_ct
+	$(PY) -m pipelines.train oct --data $(DATA)/oct --out runs/oct
+	for name in cxr head_ct oct; do $(PY) -m pipelines.export --run runs/$$name --out triage/bundles/$$name || exit 1; done
 
 lint: .venv/.test
 	.venv/bin/ruff check .

@@ -124,18 +124,18 @@ def table(shots: Sequence[Shot]) -> str:
     return "\n".join([*lines, "", note])
 
 
-def run_few_shot(run: Run) -> list[Shot]:
+def run_few_shot(run: Run, draws: int = DRAWS) -> list[Shot]:
     """The whole of it for a recipe; writes few_shot.csv and few_shot.md. Raises TriageError."""
     task, recipe = run.task, run.recipe
     with opened_run(run.out, recipe):
         cases = task.read(run.data)
         network = start_network(recipe.network, len(task.targets), task.channels, recipe.dropout, recipe.seed)
         with counted("images seen by the fixed layers", recipe.variants * len(cases)) as ticked:
-            images = gather(task, cases, network, recipe, run.out / "variants", run.device, ticked)
+            images = gather(task, cases, network, recipe, run.variants or run.out / "variants", run.device, ticked)
         seen = ~set_aside(cases, recipe.set_aside)
         folds = folds_by_patient(cases, recipe.folds, recipe.seed)[seen]
         labels = label_matrix(cases, tuple(task.targets))[seen]
-        shots = few_shot(images.features[0][seen], labels, folds, tuple(task.targets), recipe)
+        shots = few_shot(images.features[0][seen], labels, folds, tuple(task.targets), recipe, draws=draws)
     with (run.out / "few_shot.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["finding", "images", "mean", "low", "high", "draws"])
@@ -152,10 +152,11 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with manifest.csv and images.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    draws: Annotated[int, typer.Option(help="Random choices of images for each number.")] = DRAWS,
 ) -> None:
     """Prints what heads on frozen features reach with few images."""
     try:
-        typer.echo(table(run_few_shot(Run(read_recipe(recipe), data, out, device=device))))
+        typer.echo(table(run_few_shot(Run(read_recipe(recipe), data, out, device=device), draws)))
     except TriageError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(1) from error

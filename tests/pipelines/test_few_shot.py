@@ -31,6 +31,6 @@ def test_a_finding_with_fewer_images_than_that_has_no_such_figure(shots):
 
 
 def test_a_run_from_films_to_the_table(tmp_path):
-    found = run_few_shot(Run(RECIPE, write_cohort(tmp_path / "data", patients=64), tmp_path / "run"))
+    found = run_few_shot(Run(RECIPE, write_cohort(tmp_path / "data", patients=64), tmp_path / "run"), draws=2)
     assert {one.images for one in found} >= {"5", ALL}
     assert (tmp_path / "run" / "few_shot.md").read_text() == table(found) + "\n"

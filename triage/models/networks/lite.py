@@ -55,6 +55,8 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 """EfficientNet-B0's stages (Tan and Le 2019, arXiv:1905.11946)."""
+MIDDLE = (3, 4)
+"""Those at a sixteenth of the input's side."""
 
 
 class EfficientNetLite(nn.Module):
@@ -62,12 +64,25 @@ class EfficientNetLite(nn.Module):
 
     Unlike EfficientNet, neither the stem (32) nor the last convolution (1280) is widened, and neither the first nor the
     last stage is repeated more often.
+
+    With `stages` the middle stages' activations stand before the last one, averaged to its grid: small things are
+    still told there. A mean over that grid is the mean over their own, so a linear head stays linear in what each
+    place holds.
     """
 
     def __init__(
-        self, channels: int, drop_connect: float, bn_momentum: float, width: float = 1.0, depth: float = 1.0
+        self,
+        channels: int,
+        drop_connect: float,
+        bn_momentum: float,
+        width: float = 1.0,
+        depth: float = 1.0,
+        *,
+        stages: bool = False,
     ) -> None:
         super().__init__()
+        self.middle = tuple(rounded(width * STAGES[place][4]) for place in MIDDLE) if stages else ()
+        self.width = 1280 + sum(self.middle)
         self._conv_stem = SameConv(channels, 32, 3, 2, bias=False)
         self._bn0 = _norm(32, bn_momentum)
         ends = (0, len(STAGES) - 1)
@@ -85,16 +100,28 @@ class EfficientNetLite(nn.Module):
         self._conv_head = nn.Conv2d(inputs, 1280, 1, bias=False)
         self._bn1 = _norm(1280, bn_momentum)
         self.last_activation = nn.ReLU6()
+        self.joined = nn.Identity()  # its output is what the head sees: for hooks
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (n, channels, height, width) to the last activation (n, 1280, height / 32, width / 32)."""
-        x = F.relu6(self._bn0(self._conv_stem(x)))
-        activation: Tensor = self.last_activation(self._bn1(self._conv_head(self._blocks(x))))
-        return activation
+        """x (n, channels, height, width) to the last activation (n, `width`, height / 32, width / 32)."""
+        return self.late(self.early(x, 0), 0)
 
+    def early(self, x: Tensor, blocks: int) -> Tensor:
+        """What the stem and the first `blocks` blocks make of x (n, channels, height, width)."""
+        first: Tensor = self._blocks[:blocks](F.relu6(self._bn0(self._conv_stem(x))))
+        return first
 
-EfficientNetLite0 = EfficientNetLite
-"""As it is constructed unless width and depth are given."""
+    def late(self, activation: Tensor, blocks: int) -> Tensor:
+        """The last activation from what `early` gave for as many blocks, those of the middle stages at most."""
+        found: list[Tensor] = []
+        for block in list(self._blocks)[blocks:]:
+            further: Tensor = block(activation)
+            if activation.shape[1] in self.middle and further.shape[1] != activation.shape[1]:
+                found.append(F.avg_pool2d(activation, 2))
+            activation = further
+        last: Tensor = self.last_activation(self._bn1(self._conv_head(activation)))
+        joined: Tensor = self.joined(torch.cat([*found, last], dim=1) if found else last)
+        return joined
 
 
 def rounded(channels: float) -> int:
@@ -103,12 +130,13 @@ def rounded(channels: float) -> int:
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
-def efficientnet_lite(width: float, depth: float) -> Construct:
-    """EfficientNet-Lite of this width and depth."""
+def efficientnet_lite(width: float, depth: float, *, stages: bool = False) -> Construct:
+    """EfficientNet-Lite of this width and depth, whose head sees the middle stages too where `stages` says so."""
 
     def construct(
         findings: int, channels: int, *, dropout: float = 0.2, drop_connect: float = 0.0, bn_momentum: float = 0.01
     ) -> MapNetwork:
-        return MapNetwork(EfficientNetLite(channels, drop_connect, bn_momentum, width, depth), 1280, findings, dropout)
+        trunk = EfficientNetLite(channels, drop_connect, bn_momentum, width, depth, stages=stages)
+        return MapNetwork(trunk, trunk.width, findings, dropout)
 
     return construct
