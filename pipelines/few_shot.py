@@ -129,7 +129,7 @@ def run_few_shot(run: Run, draws: int = DRAWS) -> list[Shot]:
     task, recipe = run.task, run.recipe
     with opened_run(run.out, recipe):
         cases = task.read(run.data)
-        network = start_network(recipe.network, len(task.targets), task.channels, recipe.dropout, recipe.seed)
+        network = start_network(recipe, len(task.targets), task.channels)
         with counted("images seen by the fixed layers", recipe.variants * len(cases)) as ticked:
             images = gather(task, cases, network, recipe, run.variants or run.out / "variants", run.device, ticked)
         seen = ~set_aside(cases, recipe.set_aside)

@@ -6,6 +6,7 @@ What the fixed layers give is computed once per image and variant, so that an ep
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from data_schemas.errors import TriageError
 from pipelines.recipe import Recipe
 from pipelines.recipe import Tail as TailRecipe
-from pipelines.starting_weights import load_starting_weights
+from pipelines.starting_weights import load_starting_weights, load_trunk
 from triage.models.networks import EfficientNetLite, MapNetwork, build
 
 Watch = Callable[[int, float, MapNetwork], None]
@@ -56,13 +57,18 @@ def trunk_of(network: MapNetwork) -> EfficientNetLite:
     return network.trunk
 
 
-def start_network(name: str, findings: int, channels: int, dropout: float, seed: int) -> MapNetwork:
-    """An EfficientNet-Lite with ImageNet weights (Apache-2.0) and a random head. Raises TriageError for any other."""
-    torch.manual_seed(seed)
-    network = build(name, findings, channels, {"dropout": dropout})
+def start_network(recipe: Recipe, findings: int, channels: int) -> MapNetwork:
+    """An EfficientNet-Lite with ImageNet weights, or those of the recipe's `start`, and a random head.
+
+    Raises TriageError for a network of another kind, or a `start` that does not fit.
+    """
+    torch.manual_seed(recipe.seed)
+    network = build(recipe.network, findings, channels, {"dropout": recipe.dropout})
     if not isinstance(network.trunk, EfficientNetLite):
-        raise TriageError(f"{name} has no blocks to keep fixed; give the recipe `whole` to train all of it")
-    load_starting_weights(name, network)
+        raise TriageError(f"{recipe.network} has no blocks to keep fixed; give the recipe `whole` to train all of it")
+    load_starting_weights(recipe.network, network)
+    if recipe.start:
+        load_trunk(Path(recipe.start), network)
     nn.init.normal_(network.head.weight, std=0.01)
     nn.init.zeros_(network.head.bias)
     return network.eval()

@@ -101,6 +101,8 @@ class Recipe(Value):
 
     task: str
     network: str = "efficientnet_lite0"
+    start: str = ""
+    """File of a trunk that pipelines.pretrain left; empty: ImageNet weights, where there are any of the network."""
     side: int = Field(256, ge=32, multiple_of=32)
     """Of the network's input in pixels."""
     seed: int = 20261126

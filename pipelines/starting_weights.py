@@ -1,10 +1,14 @@
-"""ImageNet weights that may be shipped on, from packages that carry them (Apache-2.0)."""
+"""Where a network starts: ImageNet weights from packages that carry them (Apache-2.0), or what pretraining left."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
+from data_schemas.errors import TriageError
 from triage.models.networks import MapNetwork, load_imagenet
 
 
@@ -42,3 +46,14 @@ def load_starting_weights(name: str, network: MapNetwork) -> bool:
     weights: Mapping[str, Any] = torch.load(FILES[name](), weights_only=True, map_location="cpu")
     load_imagenet(network, weights)
     return True
+
+
+def load_trunk(path: Path, network: MapNetwork) -> None:
+    """Loads what pipelines.pretrain left into the trunk. Raises TriageError where it cannot be read or does not fit."""
+    try:
+        network.trunk.load_state_dict(load_file(path))
+    except OSError as error:
+        raise TriageError(f"{path} cannot be read ({error.strerror}); give the trunk.safetensors of a run") from error
+    except (SafetensorError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        raise TriageError(f"{path} is no trunk of this network: {first}") from error

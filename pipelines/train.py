@@ -127,7 +127,7 @@ def fitters(cases: Sequence[Case], run: Run) -> dict[str, Fitter]:
             f"whole network, {number}": WholeNetwork(task, cases, recipe, how, run.device, run.out / "pictures")
             for number, how in enumerate(recipe.whole, 1)
         }
-    network = start_network(recipe.network, len(task.targets), task.channels, recipe.dropout, recipe.seed)
+    network = start_network(recipe, len(task.targets), task.channels)
     with counted("images seen by the fixed layers", recipe.variants * len(cases)) as ticked:
         images = gather(task, cases, network, recipe, run.variants or run.out / "variants", run.device, ticked)
     ways: dict[str, TailRecipe | None] = {HEAD_ONLY: None}

@@ -25,35 +25,35 @@ from pipelines.fit import Rows, Watch
 from pipelines.judge import mean_auroc
 from pipelines.losses import imbalance_weights, loss_by_name
 from pipelines.optimisers import free_from, optimiser_by_name, parameter_groups, stages
-from pipelines.recipe import Recipe, Whole
-from pipelines.starting_weights import load_starting_weights
-from pipelines.task import Grey, Task
+from pipelines.recipe import Augment, Recipe, Whole
+from pipelines.starting_weights import load_starting_weights, load_trunk
+from pipelines.task import Task
 from triage.models.networks import MapNetwork, build
 from triage.models.prepare import prepare
 
 
 class Read(Transform):  # type: ignore[misc]
-    """A row of the run to its picture; the part that datasets keep."""
+    """A row of the run to its picture; the part that datasets keep. MONAI hands transforms dictionaries."""
 
     def __init__(self, task: Task, cases: Sequence[Case]) -> None:
         self.task, self.cases = task, cases
 
-    def __call__(self, row: int) -> tuple[int, Grey]:
-        """The row with its picture (rows, columns), 8-bit grey."""
-        return row, self.task.grey(self.cases[row].image)
+    def __call__(self, row: int) -> dict[str, Any]:
+        """row, grey (rows, columns): 8-bit."""
+        return {"row": row, "grey": self.task.grey(self.cases[row].image)}
 
 
 class Change(RandomizableTransform):  # type: ignore[misc]
     """The picture changed as the recipe says, anew at each call."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, augment: Augment) -> None:
         super().__init__(prob=1.0)
-        self.recipe = recipe
+        self.augment = augment
 
-    def __call__(self, one: tuple[int, Grey]) -> tuple[int, Grey]:
-        """The row with its changed picture."""
-        row, grey = one
-        return row, changed(grey, self.recipe.augment, np.random.default_rng(self.R.randint(2**31)))
+    def __call__(self, one: dict[str, Any]) -> dict[str, Any]:
+        """The same with another grey."""
+        random = np.random.default_rng(self.R.randint(2**31))
+        return one | {"grey": changed(one["grey"], self.augment, random)}
 
 
 class Prepare(Transform):  # type: ignore[misc]
@@ -62,10 +62,9 @@ class Prepare(Transform):  # type: ignore[misc]
     def __init__(self, task: Task, side: int) -> None:
         self.task, self.spec = task, task.prepare(side)
 
-    def __call__(self, one: tuple[int, Grey]) -> tuple[int, NDArray[np.float32]]:
-        """The row with its tensor (channels, side, side)."""
-        row, grey = one
-        return row, prepare(self.task.dressed(grey), self.spec).tensor
+    def __call__(self, one: dict[str, Any]) -> dict[str, Any]:
+        """row, tensor (channels, side, side)."""
+        return {"row": one["row"], "tensor": prepare(self.task.dressed(one["grey"]), self.spec).tensor}
 
 
 @dataclass(frozen=True)
@@ -117,13 +116,15 @@ class WholeNetwork:
         network = build(self.recipe.network, len(self.task.targets), self.task.channels, arguments)
         if self.how.imagenet:
             load_starting_weights(self.recipe.network, network)
+        if self.recipe.start:
+            load_trunk(Path(self.recipe.start), network)
         return network.to(self.device)
 
     def dataset(self, rows: Rows, *, change: bool) -> Dataset:
         """MONAI's dataset of these images, read once and kept where the recipe says."""
         chain: list[Any] = [Read(self.task, self.cases)]
         if change:
-            chain.append(Change(self.recipe))
+            chain.append(Change(self.recipe.augment))
         chain.append(Prepare(self.task, self.recipe.side))
         transform, data = Compose(chain).set_random_state(seed=self.recipe.seed), [int(row) for row in rows]
         if self.how.cache == "memory" and change:
@@ -137,7 +138,7 @@ class WholeNetwork:
         order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(dataset))
         for start in range(0, len(order), self.recipe.batch):
             some = [dataset[int(place)] for place in order[start : start + self.recipe.batch]]
-            yield np.array([row for row, _ in some]), torch.from_numpy(np.stack([tensor for _, tensor in some]))
+            yield np.array([one["row"] for one in some]), torch.from_numpy(np.stack([one["tensor"] for one in some]))
 
     def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, findings) and features (n, k) of one variant of these images; 0 is each as it is."""
@@ -147,11 +148,11 @@ class WholeNetwork:
         for start in range(0, len(rows), self.recipe.batch):
             tensors = []
             for row in rows[start : start + self.recipe.batch]:
-                grey = read(int(row))[1]
+                one = read(int(row))
                 if variant:
                     random = np.random.default_rng([self.recipe.seed, variant, int(row)])
-                    grey = changed(grey, self.recipe.augment, random)
-                tensors.append(make((int(row), grey))[1])
+                    one |= {"grey": changed(one["grey"], self.recipe.augment, random)}
+                tensors.append(make(one)["tensor"])
             with torch.inference_mode():
                 found, _, pooled = network(torch.from_numpy(np.stack(tensors)).to(self.device))
             logits.append(found.float().cpu().numpy())
