@@ -29,8 +29,8 @@ FAMILIES = (
     "vit",
     "cnn_transformer",
 )
-"""One of each way of building; efficientnet_lite0, densenet121 and resnet18 go the same tests as bundles, in test_bundle
-and tests/explain. Siblings differ in how often a block is repeated, and are built and run only."""
+"""One of each way of building; efficientnet_lite0, densenet121 and resnet18 meet the same tests as bundles, in
+test_bundle and tests/explain. Siblings differ in how often a block is repeated, and are built and run only."""
 LIGHT = ("small_cnn", "mobilenet_v2", "inception", "cnn_transformer", "vgg16", "efficientnet_lite1")
 
 
