@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schemas.bundle import Evidence
+from data_schemas.bundle import Calibration, Evidence
 from data_schemas.errors import TriageError
+from pipelines.calibrate import calibrated
 from pipelines.cohort import Case
 from pipelines.metrics import (
     RESAMPLES,
@@ -25,6 +26,7 @@ from pipelines.metrics import (
     sensitivity,
     specificity,
 )
+from pipelines.operating_points import operating_curve
 
 EVALUATION = "evaluation.json"
 
@@ -44,6 +46,8 @@ class Judged:
     sources: NDArray[np.str_]
     views: NDArray[np.str_]
     read_again: Bools
+    calibration: Calibration | None = None
+    """The bundle's own, in whose probabilities its findings act; without it the curve is told in `probabilities`."""
 
 
 def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
@@ -62,11 +66,21 @@ def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
         "auprc": interval(lambda i: auprc(one.logits[i], one.positive[i])),
         "sensitivity": interval(lambda i: sensitivity(one.acts[i], one.positive[i])),
         "specificity": interval(lambda i: specificity(one.acts[i], one.positive[i])),
+        "curve": curve(one, seed, resamples),
         "calibration_error": calibration_error(one.probabilities, one.positive),
         "by_source": parts(one, one.sources, seed, resamples),
         "by_view": parts(one, one.views, seed, resamples),
         "by_label": parts(one, np.where(one.read_again, "read again", "text-mined"), seed, resamples),
     }
+
+
+def curve(one: Judged, seed: int, resamples: int) -> dict[str, list[float]] | None:
+    """Sensitivity and specificity by threshold; None where one of the two cannot be measured at all."""
+    if one.positive.all() or not one.positive.any():
+        return None
+    scale = one.calibration
+    probabilities = one.probabilities if scale is None else calibrated(scale, one.logits)
+    return operating_curve(probabilities, one.positive, one.patients, seed=seed, resamples=resamples)
 
 
 def parts(one: Judged, groups: NDArray[np.str_], seed: int, resamples: int) -> dict[str, Any]:

@@ -175,6 +175,7 @@ def calibrate(
             sources=np.array([case.source for case in chosen]),
             views=np.array([case.view for case in chosen]),
             read_again=np.array([case.read_again for case in chosen]),
+            calibration=calibration,
         )
         figures = judge(one, plan.recipe.seed, plan.resamples)
         proof = evidence(figures, plan.folds, len(set(one.patients)))

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep, time
@@ -11,6 +11,7 @@ import pytest
 
 from data_schemas.errors import BundleError, SettingsError
 from data_schemas.explanation import Explanation
+from data_schemas.operating_point import SitePoint
 from data_schemas.score import StudyScreening
 from data_schemas.study import StudyToScreen
 from data_schemas.worklist import StudyStatus
@@ -70,7 +71,9 @@ def test_what_was_sent_is_ranked_when_the_command_returns(site: Store, settings:
 class Failing(Screener):
     """A screener whose model breaks in a way nobody foresaw."""
 
-    def process(self, request: StudyToScreen) -> tuple[StudyScreening, tuple[Explanation, ...]]:
+    def process(
+        self, request: StudyToScreen, points: Sequence[SitePoint] = ()
+    ) -> tuple[StudyScreening, tuple[Explanation, ...]]:
         raise ZeroDivisionError(request.study.patient_name)
 
 
