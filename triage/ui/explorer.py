@@ -1,4 +1,4 @@
-"""Where findings act from here: this site's own operating points in words, and the curves that the explorer moves on."""
+"""Where findings act from here: this site's own operating points in words, and the curves that can be explored."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,7 +20,8 @@ def in_force(bundle: Evaluated, points: Sequence[SitePoint], zone: ZoneInfo) -> 
     """Which findings act from this site's own points, and which points were left behind with other weights."""
     say, manifest = bundle.say, bundle.manifest
     labels = {finding.name: finding.label for finding in manifest.findings}
-    mine, others = [], []
+    mine: list[str] = []
+    others: list[str] = []
     for one in points:
         if one.bundle != manifest.name:
             continue
