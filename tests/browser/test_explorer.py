@@ -137,16 +137,16 @@ def test_a_decision_needs_a_reason_is_in_the_trail_and_screening_follows_it_unti
     assert [(one.operating_point, one.positive) for one in acted] == [(0.25, acted[0].probability >= 0.25)]
     tab.goto(f"{running.page.url}/study?uid={at_point}")
     expect(tab.locator('[data-part="site-point"]')).to_contain_text("Effusion acts from 0.25, set by this site on")
-    expect(tab.locator('[data-part="site-point"]')).to_contain_text("the model's own 0.40")
+    expect(tab.locator('[data-part="site-point"]')).to_contain_text("the bundle's own 0.40")
     tab.goto(f"{running.page.url}/study?uid={before}")
     expect(tab.locator(".finding").first).to_be_visible()
     expect(tab.locator('[data-part="site-point"]')).to_have_count(0)
 
     region = models(tab, running)
     region.get_by_label("Why, for the trail").fill("the trial is over")
-    region.get_by_role("button", name="The model's own again (0.400)").click()
+    region.get_by_role("button", name="The bundle's own again (0.400)").click()
     expect(region.locator('[data-part="outcome"]')).to_contain_text("Effusion acts from 0.400 from now on")
-    expect(tab.get_by_text("All findings act from the model's own operating points.").first).to_be_visible()
+    expect(tab.get_by_text("All findings act from the bundle's own operating points.").first).to_be_visible()
     after = study_record(running.store, running.screened("after.dcm")).screening.findings
     assert {one.operating_point for one in after} == {0.4}
 

@@ -42,14 +42,14 @@ def test_points_in_force_are_told_in_the_sites_zone_and_those_of_other_weights_a
     bundle: Evaluated,
 ) -> None:
     manifest = bundle.manifest
-    assert explorer.in_force(bundle, (), TOKYO) == "All findings act from the model's own operating points."
+    assert explorer.in_force(bundle, (), TOKYO) == "All findings act from the bundle's own operating points."
     points = [
         point(manifest, 0.35),
         point(manifest, 0.2, weights_sha256="f" * 64),
         point(manifest, 0.1, bundle="another"),
     ]
     told = explorer.in_force(bundle, points, TOKYO)
-    assert "Effusion acts from 0.350 since 2026-11-26 (the model's own 0.400)" in told
+    assert "Effusion acts from 0.350 since 2026-11-26 (the bundle's own 0.400)" in told
     assert "not in force: Effusion acts from 0.200" in told
     assert "0.100" not in told
 

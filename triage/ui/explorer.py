@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from data_schemas.bundle import FindingSpec
 from data_schemas.operating_point import SitePoint
 from triage.ui.evidence import Evaluated, has_value
+from triage.web.trail import actor_words
 
 CURVE = (
     "probability", "sensitivity", "sensitivity_low", "sensitivity_high",
@@ -69,7 +70,9 @@ def finding_told(
         "proposes": str(finding.proposes) if finding.may_lift else None,
         "own": finding.operating_point,
         "point": site.point if site else finding.operating_point,
-        "set": {"at": site.set_at.isoformat(), "actor": site.actor, "comment": site.comment} if site else None,
+        "set": {"at": site.set_at.isoformat(), "actor": actor_words(site.actor, bundle.say), "comment": site.comment}
+        if site
+        else None,
         "share": with_it / (with_it + without),
         "with_it": with_it,
         "without_it": without,

@@ -1,4 +1,4 @@
-// Whose operating points the scores were told by, where they were not the model's own.
+// Whose operating points the scores were told by, where they were not the bundle's own.
 import { day, el, say } from "../shared.js";
 
 /**
