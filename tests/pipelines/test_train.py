@@ -48,6 +48,16 @@ def test_evidence_is_what_the_evaluation_says(trained):
         assert "by patient" in evidence.method
 
 
+def test_the_curve_passes_through_the_operating_point(trained):
+    manifest, evaluation = read_manifest(trained), read_evaluation(trained)
+    for finding in manifest.findings:
+        figures = evaluation["findings"][finding.name]
+        here, curve = figures["sensitivity"]["value"], figures["curve"]
+        assert len(curve["probability"]) > 10
+        for point, found in zip(curve["probability"], curve["sensitivity"], strict=True):
+            assert found >= here if point <= finding.operating_point else found <= here
+
+
 def test_the_evaluation_names_run_data_and_software(trained):
     evaluation = read_evaluation(trained)
     assert evaluation["data"]["patients"] == 32 and evaluation["data"]["images"] == 64
