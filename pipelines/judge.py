@@ -47,7 +47,7 @@ class Judged:
     views: NDArray[np.str_]
     read_again: Bools
     calibration: Calibration | None = None
-    """The bundle's own, in whose probabilities its findings act; without it the curve is told in `probabilities`."""
+    """The bundle's own, by which its findings act, so the curve is told by it; None where `probabilities` are that."""
 
 
 def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
@@ -60,27 +60,18 @@ def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
     return {
         "positives": int(one.positive.sum()),
         "negatives": int((~one.positive).sum()),
+        "curve": curve(one, seed, resamples),
         "auroc": interval(lambda i: auroc(one.logits[i], one.positive[i])),
         "auroc_within_source": interval(lambda i: auroc_within(one.logits[i], one.positive[i], one.sources[i])),
         "auroc_within_source_and_view": interval(lambda i: auroc_within(one.logits[i], one.positive[i], strata[i])),
         "auprc": interval(lambda i: auprc(one.logits[i], one.positive[i])),
         "sensitivity": interval(lambda i: sensitivity(one.acts[i], one.positive[i])),
         "specificity": interval(lambda i: specificity(one.acts[i], one.positive[i])),
-        "curve": curve(one, seed, resamples),
         "calibration_error": calibration_error(one.probabilities, one.positive),
         "by_source": parts(one, one.sources, seed, resamples),
         "by_view": parts(one, one.views, seed, resamples),
         "by_label": parts(one, np.where(one.read_again, "read again", "text-mined"), seed, resamples),
     }
-
-
-def curve(one: Judged, seed: int, resamples: int) -> dict[str, list[float]] | None:
-    """Sensitivity and specificity by threshold; None where one of the two cannot be measured at all."""
-    if one.positive.all() or not one.positive.any():
-        return None
-    scale = one.calibration
-    probabilities = one.probabilities if scale is None else calibrated(scale, one.logits)
-    return operating_curve(probabilities, one.positive, one.patients, seed=seed, resamples=resamples)
 
 
 def parts(one: Judged, groups: NDArray[np.str_], seed: int, resamples: int) -> dict[str, Any]:
@@ -126,6 +117,15 @@ def evidence(figures: Mapping[str, Any], folds: int, patients: int) -> Evidence:
         negatives=figures["negatives"],
         method=method,
     )
+
+
+def curve(one: Judged, seed: int, resamples: int) -> dict[str, list[float]] | None:
+    """Sensitivity and specificity by threshold; None where one of the two cannot be measured at all."""
+    if one.positive.all() or not one.positive.any():
+        return None
+    scale = one.calibration
+    probabilities = one.probabilities if scale is None else calibrated(scale, one.logits)
+    return operating_curve(probabilities, one.positive, one.patients, seed=seed, resamples=resamples)
 
 
 def mean_auroc(logits: Floats, labels: NDArray[np.float32]) -> float:

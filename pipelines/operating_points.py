@@ -195,10 +195,11 @@ class Answers:
     patients: NDArray[np.str_]
 
 
-def read_answers(path: Path, findings: Sequence[str]) -> dict[str, Answers]:
+def read_answers(path: Path, findings: Sequence[str], pooled: int | None = None) -> dict[str, Answers]:
     """out_of_fold.csv of a run: columns patient, and of each finding NAME (1, 0, empty) and NAME.logit.
 
-    Raises TriageError naming the file and what is wrong with it.
+    `pooled`: a study's logit is the mean of this many highest ones of its patient's slices, as in pipelines.train; None
+    takes each image for itself. Raises TriageError naming the file and what is wrong with it.
     """
     path = path / OUT_OF_FOLD if path.is_dir() else path
     try:
@@ -211,19 +212,38 @@ def read_answers(path: Path, findings: Sequence[str]) -> dict[str, Answers]:
     if lacking:
         raise TriageError(f"{path} has no column {lacking[0]}, or no row; give the answers of this bundle's own run")
     try:
-        return {finding: answers_of(rows, finding) for finding in findings}
+        return {finding: answers_of(rows, finding, pooled) for finding in findings}
     except ValueError as error:
         raise TriageError(f"{path}: {error}; a label is 1, 0 or empty, a logit a number") from error
 
 
-def answers_of(rows: Sequence[Mapping[str, str]], finding: str) -> Answers:
-    """Those rows whose label is known. Raises ValueError."""
-    known = [row for row in rows if row[finding].strip()]
-    labels = np.array([float(row[finding]) for row in known])
-    logits = np.array([float(row[f"{finding}.logit"]) for row in known])
-    if not np.isin(labels, (0.0, 1.0)).all() or not np.isfinite(logits).all():
+def answers_of(rows: Sequence[Mapping[str, str]], finding: str, pooled: int | None) -> Answers:
+    """Images, or studies, whose label is known. Raises ValueError."""
+    labels = np.array([float(row[finding].strip() or "nan") for row in rows])
+    logits = np.array([float(row[f"{finding}.logit"]) for row in rows])
+    patients = np.array([row["patient"] for row in rows])
+    if not np.isin(labels[~np.isnan(labels)], (0.0, 1.0)).all() or not np.isfinite(logits).all():
         raise ValueError(f"{finding} holds a value that cannot be used")
-    return Answers(logits, labels == 1, np.array([row["patient"] for row in known]))
+    if pooled is not None:
+        names = np.unique(patients)
+        slices = [patients == name for name in names]
+        labels = np.array([labels[some].max() for some in slices])  # of an unknown slice the study is unknown
+        logits = np.array([np.sort(logits[some])[-pooled:].mean() for some in slices])
+        patients = names
+    known = ~np.isnan(labels)
+    return Answers(logits[known], labels[known] == 1, patients[known])
+
+
+def pooled_of(bundle: Path, manifest: BundleManifest) -> int | None:
+    """How many slices of a patient make its study's logit, as the bundle's evaluation.json says. Raises TriageError."""
+    if manifest.accepts.volume is None:
+        return None
+    path = bundle / "evaluation.json"
+    try:
+        pooled: int | None = json.loads(path.read_text(encoding="utf-8"))["pooled"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TriageError(f"{path} does not say how slices are pooled; give the bundle that the run made") from error
+    return pooled
 
 
 @dataclass(frozen=True)
@@ -303,7 +323,8 @@ def main(
         for one in (at, *wanted):
             require_share(one, "prevalence")
         manifest = read_manifest(bundle)
-        answers = read_answers(scores, [finding.name for finding in manifest.findings])
+        names = [finding.name for finding in manifest.findings]
+        answers = read_answers(scores, names, pooled_of(bundle, manifest))
         rows = tabled(manifest, answers, Aim(sensitivity, specificity, flags, at), wanted)
         told(rows, out, as_json=as_json)
     except TriageError as error:

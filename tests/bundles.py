@@ -7,8 +7,6 @@ import torch
 
 from data_schemas.bundle import Accepts, BundleManifest, Values, VolumeSpec
 from data_schemas.volume import StackFault
-from pipelines.calibrate import calibrated
-from pipelines.judge import Judged, judge, write_evaluation
 from tests.models import tiny
 from triage.models import ood
 from triage.models.bundle_files import write_bundle
@@ -53,30 +51,3 @@ def write_slice_reader(directory: Path, *, threshold: float = 1e9, **volume: obj
     network = tiny.network(manifest)
     features = np.random.default_rng(0).normal(size=(16, 1280)).astype(np.float32)
     return write_bundle(directory, manifest, network, ood.fit(features, np.arange(16) % 2, directions=4))
-
-
-def write_curves(directory: Path, manifest: BundleManifest, *, resamples: int = 60) -> None:
-    """evaluation.json of drawn answers, every figure and the curve as pipelines.judge writes them."""
-    random = np.random.default_rng(2)
-    positive = random.random(400) < 0.25
-    groups, patients = np.full(400, "drawn"), np.array([f"p{number // 2}" for number in range(400)])
-    findings = {}
-    for finding in manifest.findings:
-        logits = random.normal(size=400) + 1.4 * positive - 0.6
-        probabilities = calibrated(finding.calibration, logits)
-        one = Judged(
-            finding=finding.name,
-            logits=logits,
-            probabilities=probabilities,
-            acts=probabilities >= finding.operating_point,
-            positive=positive,
-            images=np.arange(400).astype(str),
-            patients=patients,
-            sources=groups,
-            views=groups,
-            read_again=positive,
-            calibration=finding.calibration,
-        )
-        findings[finding.name] = judge(one, seed=0, resamples=resamples)
-    about = {"name": manifest.name, "version": manifest.version, "weights_sha256": manifest.network.weights_sha256}
-    write_evaluation(directory, {"bundle": about, "findings": findings})

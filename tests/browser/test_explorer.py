@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.test_everywhere import AXE, RULES
-from tests.bundles import write_curves, write_reader
+from tests.bundles import write_reader
+from tests.curves import write_curves
 from tests.dicom import dx_file, values_like_a_film
 from tests.web.served import Served, served
 from triage.assembly import intake_limits, open_site

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from data_schemas.bundle import Calibration
+from data_schemas.bundle import Calibration, VolumeSpec
 from data_schemas.errors import TriageError
 from pipelines.calibrate import calibrated
 from pipelines.judge import Judged, judge
@@ -22,7 +22,9 @@ from pipelines.operating_points import (
     for_sensitivity,
     misses_per_1000,
     operating_curve,
+    pooled_of,
     predictive,
+    read_answers,
 )
 from tests.models import tiny
 
@@ -189,6 +191,26 @@ def test_the_command_tells_what_the_bundles_points_mean(run: tuple[Path, Path], 
     rows = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert len(rows) == 3 * 4
     assert all(float(row["flags_per_100"]) <= 20 for row in rows if row["prevalence"] == "0.05")
+
+
+def test_slices_are_pooled_to_studies_as_training_pools_them(tmp_path: Path) -> None:
+    path = tmp_path / "out_of_fold.csv"
+    rows = ["a,0,1", "a,1,3", "a,0,2", "b,0,5", "b,,9", "c,0,-1"]
+    path.write_text("\n".join(["patient,x,x.logit", *rows]))
+    pooled = read_answers(path, ["x"], 2)["x"]
+    assert (pooled.patients.tolist(), pooled.logits.tolist()) == (["a", "c"], [2.5, -1.0])
+    assert pooled.positive.tolist() == [True, False]
+    assert read_answers(path, ["x"])["x"].logits.tolist() == [1, 3, 2, 5, -1]
+
+
+def test_a_bundle_of_slices_must_say_how_they_are_pooled(tmp_path: Path) -> None:
+    manifest = tiny.manifest()
+    of_slices = manifest.model_copy(update={"accepts": manifest.accepts.model_copy(update={"volume": VolumeSpec()})})
+    assert pooled_of(tmp_path, manifest) is None
+    with pytest.raises(TriageError, match="how slices are pooled"):
+        pooled_of(tmp_path, of_slices)
+    (tmp_path / "evaluation.json").write_text('{"pooled": 3}')
+    assert pooled_of(tmp_path, of_slices) == 3
 
 
 def test_the_command_says_what_is_wrong_with_what_it_is_given(run: tuple[Path, Path], tmp_path: Path) -> None:

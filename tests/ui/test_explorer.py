@@ -8,7 +8,8 @@ import pytest
 
 from data_schemas.bundle import BundleManifest
 from data_schemas.operating_point import SitePoint
-from tests.bundles import write_curves, write_reader
+from tests.bundles import write_reader
+from tests.curves import write_curves
 from triage.ui import explorer
 from triage.ui.evidence import Evaluated, read_figures
 from triage.ui.views.models import parts_of
@@ -66,7 +67,7 @@ def test_the_explorer_is_given_the_curve_with_the_bundles_own_point_in_it(bundle
     assert curve["sensitivity"][own] == figures["sensitivity"]["value"]
     assert curve["specificity_low"][own] == figures["specificity"]["low"]
     assert len({len(column) for column in curve.values()}) == 1
-    assert effusion["share"] == figures["positives"] / 400
+    assert effusion["share"] == 30 / 330
 
 
 def test_a_file_without_curves_leaves_nothing_to_explore(bundle: Evaluated) -> None:
