@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from data_schemas.base import Value
+from data_schemas.operating_point import SetBySite
 from data_schemas.urgency import Level
 from data_schemas.volume import Orientation, StackFault
 
@@ -133,6 +134,8 @@ class FindingSpec(Value):
     """How, in words: "sensitivity 0.80 on out-of-fold patients"."""
     proposes: Level
     evidence: Evidence
+    set_by_site: SetBySite | None = Field(None, exclude=True)
+    """Where `operating_point` is a site's own; in memory only, no file of a bundle may state it."""
 
     @property
     def may_lift(self) -> bool:

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from data_schemas.base import Value
 from data_schemas.gate import GateResult
+from data_schemas.operating_point import SetBySite
 from data_schemas.urgency import Level, Urgency
 from data_schemas.volume import VolumeFacts
 
@@ -27,6 +28,8 @@ class FindingScore(Value):
     """probability >= operating_point."""
     level: Level | None
     """What a positive finding proposes; None where the evidence is too weak to affect the order (experimental)."""
+    set_by_site: SetBySite | None = None
+    """Where the operating point was this site's own when the study was screened; None where it was the bundle's."""
 
 
 class BundleIdentity(Value):

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schemas.bundle import Evidence
+from data_schemas.bundle import Calibration, Evidence
 from data_schemas.errors import TriageError
+from pipelines.calibrate import calibrated
 from pipelines.cohort import Case
 from pipelines.metrics import (
     RESAMPLES,
@@ -25,6 +26,7 @@ from pipelines.metrics import (
     sensitivity,
     specificity,
 )
+from pipelines.operating_points import operating_curve
 
 EVALUATION = "evaluation.json"
 
@@ -44,6 +46,8 @@ class Judged:
     sources: NDArray[np.str_]
     views: NDArray[np.str_]
     read_again: Bools
+    calibration: Calibration | None = None
+    """The bundle's own, by which its findings act, so the curve is told by it; None where `probabilities` are that."""
 
 
 def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
@@ -56,6 +60,7 @@ def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
     return {
         "positives": int(one.positive.sum()),
         "negatives": int((~one.positive).sum()),
+        "curve": curve(one, seed, resamples),
         "auroc": interval(lambda i: auroc(one.logits[i], one.positive[i])),
         "auroc_within_source": interval(lambda i: auroc_within(one.logits[i], one.positive[i], one.sources[i])),
         "auroc_within_source_and_view": interval(lambda i: auroc_within(one.logits[i], one.positive[i], strata[i])),
@@ -151,6 +156,15 @@ def evidence(figures: Mapping[str, Any], folds: int, patients: int) -> Evidence:
         negatives=figures["negatives"],
         method=method,
     )
+
+
+def curve(one: Judged, seed: int, resamples: int) -> dict[str, list[float]] | None:
+    """Sensitivity and specificity by threshold; None where one of the two cannot be measured at all."""
+    if one.positive.all() or not one.positive.any():
+        return None
+    scale = one.calibration
+    probabilities = one.probabilities if scale is None else calibrated(scale, one.logits)
+    return operating_curve(probabilities, one.positive, one.patients, seed=seed, resamples=resamples)
 
 
 def mean_auroc(logits: Floats, labels: NDArray[np.float32]) -> float:

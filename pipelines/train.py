@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -219,7 +219,8 @@ def calibrate(
         calibration = platt(logits, positive)
         probabilities = calibrated_by_others(logits, positive, units.folds[known])
         point: OperatingPoint = at_specificity(calibration, logits, positive, target.specificity)
-        one = judged_units(name, units, column, answers, probabilities, point.acts(calibration, logits))
+        acts = point.acts(calibration, logits)
+        one = replace(judged_units(name, units, column, answers, probabilities, acts), calibration=calibration)
         figures = judge(one, recipe.seed, recipe.resamples)
         if task.pooled is not None:
             figures["slices"] = slice_figures(seen, kept, column, recipe)

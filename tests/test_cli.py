@@ -125,6 +125,49 @@ def test_models_are_listed_and_verified(
     assert "is not the file of the manifest" in run("models", "verify", "--home", home, code=1)
 
 
+def test_a_sites_own_point_is_set_listed_acted_from_and_taken_back(home: Path, tmp_path: Path) -> None:
+    why = ("--comment", "too many flags", "--home", home)
+    assert "set by this site on" in run("models", "set-point", "reader", "effusion", 0.999, *why)
+    (listed,) = lines(run("models", "--json", "--home", home))
+    assert [finding["operating_point"] for finding in listed["findings"]] == [0.999, 0.4]
+    assert listed["set_by_site"]["effusion"]["own"] == 0.4
+    assert "the bundle's own 0.40" in run("models", "--home", home)
+    row = lines(run("screen", films(tmp_path / "in"), "--json", "--home", home))[-1]
+    effusion = next(one for one in row["findings"] if one["finding"] == "effusion")
+    assert (effusion["operating_point"], effusion["positive"]) == (0.999, False)
+    assert effusion["set_by_site"]["own"] == 0.4
+    assert "set by this site" not in run("models", "set-point", "reader", "effusion", "--reset", *why)
+    (listed,) = lines(run("models", "--json", "--home", home))
+    assert (listed["findings"][0]["operating_point"], listed["set_by_site"]) == (0.4, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["reader", "effusion", "0.3"], "say why in a comment"),
+        (["reader", "effusion", "1.3", "--comment", "why"], "above 0 and below 1"),
+        (["reader", "effusion", "--comment", "why"], "give either a point or --reset"),
+        (["reader", "effusion", "0.3", "--reset", "--comment", "why"], "give either a point or --reset"),
+        (["reader", "fracture", "0.3", "--comment", "why"], "is not one of reader's: effusion, nodule"),
+        (["other", "effusion", "0.3", "--comment", "why"], "installed: reader"),
+    ],
+)
+def test_a_point_that_cannot_be_set_is_one_sentence(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["triage", "models", "set-point", *arguments, "--home", str(home)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
 def test_the_trail_is_verified(home: Path, tmp_path: Path) -> None:
     run("screen", films(tmp_path / "in"), "--home", home)
     assert lines(run("audit", "verify", "--json", "--home", home))[0]["intact"] is True

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep, time
@@ -11,15 +11,17 @@ import pytest
 
 from data_schemas.errors import BundleError, SettingsError
 from data_schemas.explanation import Explanation
+from data_schemas.operating_point import SitePoint
 from data_schemas.score import StudyScreening
 from data_schemas.study import StudyToScreen
 from data_schemas.worklist import StudyStatus
 from tests.bundles import write_reader
 from tests.dicom import dx_file, values_like_a_film
-from triage.assembly import Screener, intake_limits, open_site
+from triage.assembly import Screener, intake_limits, manifest_of, open_site
 from triage.intake.take_in import Sender, take_in
 from triage.settings import Settings
 from triage.store import Store
+from triage.store.operating_points import set_point
 from triage.store.studies import explanations, study_record
 from triage.store.trail import entries, verify
 from triage.store.worklist import pending
@@ -70,7 +72,9 @@ def test_what_was_sent_is_ranked_when_the_command_returns(site: Store, settings:
 class Failing(Screener):
     """A screener whose model breaks in a way nobody foresaw."""
 
-    def process(self, request: StudyToScreen) -> tuple[StudyScreening, tuple[Explanation, ...]]:
+    def process(
+        self, request: StudyToScreen, points: Sequence[SitePoint] = ()
+    ) -> tuple[StudyScreening, tuple[Explanation, ...]]:
         raise ZeroDivisionError(request.study.patient_name)
 
 
@@ -131,6 +135,37 @@ def test_a_worker_process_screens_explains_and_ends_with_its_parent(
     assert study_record(site, late[0]).status is StudyStatus.NOT_SCORED
     assert len(entries(site, kind="screened")) == 4
     assert verify(site).intact
+
+
+def test_a_running_worker_acts_from_a_new_point_at_once(site: Store, settings: Settings, tmp_path: Path) -> None:
+    environment = {
+        "TRIAGE_HOME": str(settings.home),
+        "TRIAGE_BUNDLES": str(settings.bundles),
+        "TRIAGE_DATABASE_URL": settings.database_url,
+        "OMP_NUM_THREADS": "1",
+        "PATH": "/usr/bin:/bin",
+    }
+    manifest = manifest_of(settings, "reader")
+    (before,) = send(site, settings, tmp_path / "before", 1)
+    command = [sys.executable, "-m", "triage", "worker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, cwd=Path(__file__).parents[1]) as process:
+        until(lambda: not pending(site, limit=9))
+        set_point(site, manifest, "effusion", 0.999, actor="tester", comment="for a test")
+        (at_point,) = send(site, settings, tmp_path / "at point", 1)
+        until(lambda: not pending(site, limit=9))
+        set_point(site, manifest, "effusion", None, actor="tester", comment="for a test")
+        (after,) = send(site, settings, tmp_path / "after", 1)
+        until(lambda: not pending(site, limit=9))
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(60) == 0
+    acted_from = [
+        [(one.operating_point, one.set_by_site is not None) for one in record.screening.findings]
+        for uid in (before, at_point, after)
+        if (record := study_record(site, uid)).screening is not None
+    ]
+    own = [(0.4, False), (0.4, False)]
+    assert [sorted(points) for points in acted_from] == [own, [(0.4, False), (0.999, True)], own]
 
 
 def until(condition: object, seconds: float = 90) -> None:

@@ -1,5 +1,6 @@
 """Puts the rooms together as the settings say: the store, the bundles, the decoder and the path of a study."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -7,14 +8,17 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from data_schemas.errors import BundleError
+from data_schemas.bundle import BundleManifest
+from data_schemas.errors import BundleError, NotFound
 from data_schemas.explanation import Explanation
+from data_schemas.operating_point import SitePoint
 from data_schemas.score import StudyScreening
 from data_schemas.study import StudyToScreen
 from triage.images.decode_pool import DecodePool
 from triage.images.headers import ReadLimits
 from triage.intake.limits import IntakeLimits
-from triage.models.bundle import Bundle, Device, RuntimeName, load_bundle
+from triage.models.bundle import Bundle, Device, RuntimeName, load_bundle, read_manifest
+from triage.models.site_points import acting_from
 from triage.screening import explain, screen
 from triage.settings import Settings
 from triage.store import Store, migrate, open_store
@@ -31,6 +35,17 @@ def open_site(settings: Settings) -> Store:
 def bundle_folders(settings: Settings) -> list[Path]:
     """Every folder that holds a manifest, by name."""
     return sorted(manifest.parent for manifest in settings.bundles.glob("*/triage.json"))
+
+
+def manifest_of(settings: Settings, name: str) -> BundleManifest:
+    """The manifest of the installed bundle of that name. Raises NotFound, and BundleError for one that is at fault."""
+    names = []
+    for folder in bundle_folders(settings):
+        manifest = read_manifest(folder)
+        if manifest.name == name:
+            return manifest
+        names.append(manifest.name)
+    raise NotFound(f"there is no model {name!r}; installed: {', '.join(names) or 'none'}")
 
 
 def read_limits(settings: Settings) -> ReadLimits:
@@ -84,11 +99,13 @@ class Screener:
         with self._lock:
             _ = self.bundles
 
-    def process(self, request: StudyToScreen) -> tuple[StudyScreening, tuple[Explanation, ...]]:
-        """The whole path of one study; safe to call from several threads."""
+    def process(
+        self, request: StudyToScreen, points: Sequence[SitePoint] = ()
+    ) -> tuple[StudyScreening, tuple[Explanation, ...]]:
+        """The whole path of one study, at the site's own operating points; safe to call from several threads."""
         with self._lock:
             bundles, pool = self.bundles, self.pool
-        return screen(request, bundles, pool)
+        return screen(request, [acting_from(bundle, points) for bundle in bundles], pool)
 
     def explain(
         self, request: StudyToScreen, screening: StudyScreening, *, finding: str, method: str

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data_schemas.errors import TriageError
+from data_schemas.errors import SettingsError, TriageError
 from data_schemas.urgency import Level
 from data_schemas.worklist import FileReport, StudyRecord, WorklistRow
 from triage.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from data_schemas.bundle import FindingSpec
+    from data_schemas.score import FindingScore
     from triage.store import Store
 
 app = typer.Typer(
@@ -134,21 +136,67 @@ def explain(
 @models_app.callback(invoke_without_command=True)
 def models(context: typer.Context, home: Home = None, as_json: Json = False) -> None:
     """List the installed bundles with their findings, operating points and evidence."""
-    if context.invoked_subcommand is not None:
-        return
-    from triage.assembly import bundle_folders
-    from triage.models.bundle import read_manifest
+    if context.invoked_subcommand is None:
+        list_models(settings_for(home), as_json=as_json)
 
-    for folder in bundle_folders(settings_for(home)):
-        manifest = read_manifest(folder)
+
+def list_models(settings: Settings, *, as_json: bool) -> None:
+    """The bundles as they act here: at this site's own operating points where it set any."""
+    from triage.assembly import bundle_folders, open_site
+    from triage.models.bundle import read_manifest
+    from triage.models.site_points import at_points
+    from triage.store.operating_points import site_points
+
+    points = site_points(open_site(settings))
+    for folder in bundle_folders(settings):
+        manifest = at_points(read_manifest(folder), points)
         if as_json:
-            print_json(manifest.model_dump(mode="json"))
+            own = {f.name: f.set_by_site.model_dump(mode="json") for f in manifest.findings if f.set_by_site}
+            print_json(manifest.model_dump(mode="json") | {"set_by_site": own})
             continue
         typer.echo(f"{manifest.name} {manifest.version}: {manifest.title}")
         for f in manifest.findings:
-            effect = f"proposes {f.proposes}" if f.may_lift else "experimental, does not affect order"
-            area = f"AUROC {f.evidence.auroc:.2f} ({f.evidence.low:.2f} to {f.evidence.high:.2f})"
-            typer.echo(f"  {f.label:28} acts from {f.operating_point:.2f}   {area}   {effect}")
+            typer.echo(finding_line(f, settings))
+
+
+def finding_line(f: "FindingSpec", settings: Settings) -> str:
+    """A finding with its operating point, its evidence and what a positive one does."""
+    effect = f"proposes {f.proposes}" if f.may_lift else "experimental, does not affect order"
+    area = f"AUROC {f.evidence.auroc:.2f} ({f.evidence.low:.2f} to {f.evidence.high:.2f})"
+    line = f"  {f.label:28} acts from {f.operating_point:.2f}   {area}   {effect}"
+    if f.set_by_site is None:
+        return line
+    when = f"{f.set_by_site.set_at.astimezone(settings.zone):%Y-%m-%d}"
+    return f"{line}   set by this site on {when}; the bundle's own {f.set_by_site.own:.2f}"
+
+
+@models_app.command("set-point")
+def models_set_point(
+    bundle: Annotated[str, typer.Argument(help="Name of the model, as `triage models` lists it.")],
+    finding: Annotated[str, typer.Argument(help="Name of the finding, as `triage models --json` lists it.")],
+    point: Annotated[float | None, typer.Argument(help="Calibrated probability from which it acts here.")] = None,
+    comment: Annotated[str, typer.Option(help="Why; kept in the trail. Never a patient's name.")] = "",
+    reset: Annotated[bool, typer.Option("--reset", help="Take this site's point back for the bundle's own.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Let a finding act from this site's own operating point, for studies screened from now on.
+
+    The point holds for the weights that are installed now: a new version of the bundle starts with its own points. An
+    experimental finding stays one. Set and reset are in the trail, with the comment.
+    """
+    from triage.assembly import manifest_of, open_site
+    from triage.store.operating_points import set_point
+
+    if reset == (point is not None):
+        raise SettingsError("give either a point or --reset")
+    settings = settings_for(home)
+    manifest = manifest_of(settings, bundle)
+    try:
+        set_point(open_site(settings), manifest, finding, point, actor=ACTOR, comment=comment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    list_models(settings, as_json=as_json)
 
 
 @models_app.command("verify")
@@ -268,11 +316,17 @@ def row_as_json(row: WorklistRow, record: StudyRecord) -> dict[str, Any]:
         "ordered_priority": row.ordered_priority,
         "screening_status": row.status,
         "reason": row.urgency.reason,
-        "findings": [f.model_dump(mode="json", exclude={"label"}) for f in row.findings],
+        "findings": [finding_as_json(f) for f in row.findings],
         "bundle": bundle.name if bundle else None,
         "bundle_version": bundle.version if bundle else None,
         "seconds": screening.seconds.get("total") if screening else None,
     }
+
+
+def finding_as_json(score: "FindingScore") -> dict[str, Any]:
+    """A score as scripts read it; `set_by_site` only where its operating point was this site's own."""
+    told = score.model_dump(mode="json", exclude={"label"})
+    return told if score.set_by_site else {name: value for name, value in told.items() if name != "set_by_site"}
 
 
 def print_rows(rows: Sequence[WorklistRow], store: "Store", as_json: bool) -> None:

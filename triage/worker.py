@@ -89,7 +89,7 @@ def result_of(screener: Screener, begun: Begun) -> tuple[StudyScreening, tuple[E
     if begun.attempts > MAX_ATTEMPTS:
         return gave_up(begun.request, f"screening it failed {MAX_ATTEMPTS} times; see the worker's log"), ()
     try:
-        return screener.process(begun.request)
+        return screener.process(begun.request, begun.points)
     except TriageError as error:
         return gave_up(begun.request, error.sentence), ()
     except Exception as error:

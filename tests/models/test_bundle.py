@@ -275,3 +275,12 @@ def test_writing_the_same_again_gives_the_same_files(tiny_bundle: Tiny, tmp_path
     tiny.write(tmp_path / "again", tiny.manifest())
     for path in sorted(tiny_bundle[0].rglob("*.*")):
         assert (tmp_path / "again" / path.relative_to(tiny_bundle[0])).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_bundle_that_claims_to_know_a_sites_decision_is_refused(copy: Path) -> None:
+    path = copy / "triage.json"
+    content = json.loads(path.read_text())
+    content["findings"][0]["set_by_site"] = {"own": 0.4, "set_at": "2026-11-26T09:00:00Z"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(BundleError, match="only a site's store may"):
+        read_manifest(copy)

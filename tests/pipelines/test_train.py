@@ -50,6 +50,16 @@ def test_a_run_leaves_a_bundle_that_the_product_takes(trained, tmp_path):
     assert (trained / "configs" / "inference.json").is_file()
 
 
+def test_the_curve_passes_through_the_operating_point(trained):
+    manifest, evaluation = read_manifest(trained), read_evaluation(trained)
+    for finding in manifest.findings:
+        figures = evaluation["findings"][finding.name]
+        here, curve = figures["sensitivity"]["value"], figures["curve"]
+        assert len(curve["probability"]) > 10
+        for point, found in zip(curve["probability"], curve["sensitivity"], strict=True):
+            assert found >= here if point <= finding.operating_point else found <= here
+
+
 def test_evidence_is_what_the_evaluation_says(trained):
     manifest, evaluation = read_manifest(trained), read_evaluation(trained)
     for finding in manifest.findings:

@@ -124,6 +124,8 @@ def _faults(manifest: BundleManifest) -> list[str]:
         evidence = finding.evidence
         in_order = 0 <= evidence.low <= evidence.auroc <= evidence.high <= 1
         checks.append((in_order, f"the interval around the AUROC of {finding.name} does not hold it"))
+        own = finding.set_by_site is None
+        checks.append((own, f"{finding.name} states set_by_site, which only a site's store may"))
     return [fault for good, fault in checks if not good]
 
 

@@ -37,4 +37,5 @@ def _score(finding: FindingSpec, logit: float) -> FindingScore:
         operating_point=finding.operating_point,
         positive=value >= finding.operating_point,
         level=finding.proposes if finding.may_lift else None,
+        set_by_site=finding.set_by_site,
     )

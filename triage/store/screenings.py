@@ -1,6 +1,8 @@
 """Results of screening, each written once."""
 
+import hashlib
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from data_schemas.audit import TrailEvent
 from data_schemas.errors import NotFound
 from data_schemas.explanation import Explanation
+from data_schemas.operating_point import SitePoint
 from data_schemas.score import ScreeningStatus, StudyScreening
 from data_schemas.study import StudyToScreen
 from data_schemas.worklist import StudyStatus
@@ -19,6 +22,7 @@ from triage.store import trail
 from triage.store.database import Store, bump, reading, tell_stat, writing
 from triage.store.disk import write_whole
 from triage.store.files import map_path
+from triage.store.operating_points import points_in_force
 from triage.store.studies import LEVELS, request_of, study_row
 from triage.store.tables import explanations as explanation_rows
 from triage.store.tables import screenings, studies
@@ -32,6 +36,8 @@ class Begun:
     revision: int
     attempts: int
     """How often a worker began with this revision, this time included."""
+    points: tuple[SitePoint, ...] = ()
+    """The site's own operating points that are in force now."""
 
 
 def attempts(store: Store, study_uid: str) -> int:
@@ -52,7 +58,8 @@ def begin_screening(store: Store, study_uid: str) -> Begun | None:
         connection.execute(update(studies).where(studies.c.study_uid == study_uid).values(changes))
         if "status" in changes:
             bump(connection)
-        return Begun(request_of(store, connection, row), row.revision, row.attempts + 1)
+        request = request_of(store, connection, row)
+        return Begun(request, row.revision, row.attempts + 1, points_in_force(connection))
 
 
 def record_screening(
@@ -107,6 +114,7 @@ def screening_number(connection: Connection, screening: StudyScreening) -> tuple
         "weights_sha256": screening.bundle.weights_sha256 if screening.bundle else "",
         "images_sha256": screening.images_sha256,
         "software_version": screening.software_version,
+        "points_sha256": points_sha256(screening),
     }
     query = select(screenings.c.screening_id).filter_by(**key)
     known = connection.execute(query).scalar_one_or_none()
@@ -115,6 +123,21 @@ def screening_number(connection: Connection, screening: StudyScreening) -> tuple
     values = {**key, "result": screening.model_dump(mode="json"), "made_at": datetime.now(UTC)}
     number = connection.execute(insert(screenings).values(values).returning(screenings.c.screening_id)).scalar_one()
     return int(number), True
+
+
+def points_sha256(screening: StudyScreening) -> str:
+    """Which operating points of the site, and of which decision, the scores were told by; empty without any.
+
+    Part of a result's key: what is screened again after a point was changed is another result.
+    """
+    of_images = (score for image in screening.images for score in image.scores)
+    of_series = (score for volume in screening.volumes for score in volume.scores)
+    told = {
+        (score.finding, score.operating_point, score.set_by_site.set_at.isoformat())
+        for score in (*of_images, *of_series)
+        if score.set_by_site is not None
+    }
+    return hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest() if told else ""
 
 
 def record_explanations(store: Store, study_uid: str, maps: Sequence[Explanation], *, actor: str = "system") -> None:

@@ -99,10 +99,21 @@ screenings = Table(
     Column("images_sha256", Text, nullable=False),
     Column("software_version", Text, nullable=False),
     Column("result", JSON, nullable=False),
+    Column("points_sha256", Text, nullable=False, server_default=""),
     Column("made_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("study_uid", "bundle", "weights_sha256", "images_sha256", "software_version"),
+    UniqueConstraint(
+        "study_uid",
+        "bundle",
+        "weights_sha256",
+        "images_sha256",
+        "software_version",
+        "points_sha256",
+        name="uq_screenings_result",
+    ),
 )
-"""Every result a study ever had; equal study, bundle, weights, images and software give one row, however often run."""
+"""Every result a study ever had; equal study, bundle, weights, images, software and operating points of the site give
+one row, however often run. `points_sha256` is empty where every operating point was the bundle's own.
+"""
 
 explanations = Table(
     "explanations",
@@ -132,6 +143,22 @@ verdicts = Table(
     Column("withdrawn_at", DateTime(timezone=True)),
 )
 """What readers said of results; what was taken back stays, with the time."""
+
+operating_points = Table(
+    "operating_points",
+    metadata,
+    Column("bundle", Text, primary_key=True),
+    Column("weights_sha256", Text, primary_key=True),
+    Column("finding", Text, primary_key=True),
+    Column("point", Float(53), nullable=False),
+    Column("own", Float(53), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("set_at", DateTime(timezone=True), nullable=False),
+)
+"""The site's own operating points that are in force, each for one finding of these very weights; the trail holds those
+that were. Written while the head's row is held, so that two who decide at once do so one after the other.
+"""
 
 openings = Table(
     "openings",

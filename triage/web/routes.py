@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from data_schemas.errors import NotFound, TriageError
 from triage.explain.drawing import SCALES, Scale, clear_png
-from triage.web import reader, shown, uploads
+from triage.web import models, reader, shown, uploads
 from triage.web.answers import refusal, whole
 from triage.web.parts import part
 from triage.web.pixels import frame
@@ -54,6 +54,7 @@ def routes(site: Site) -> list[Route]:
         ("POST", "/api/studies/{uid}/shown", reader.map_shown),
         ("GET", "/api/frames/{sop_uid}", frame),
         ("GET", "/api/maps/{number}", overlay),
+        ("POST", "/api/models/{bundle}/points/{finding}", models.point),
         ("GET", "/api/trail.csv", trail_csv),
         ("POST", "/api/upload", upload),
         ("POST", "/api/upload/completed", uploads.completed),

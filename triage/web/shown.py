@@ -122,6 +122,7 @@ def finding(score: FindingScore) -> dict[str, Any]:
         "operating_point": score.operating_point,
         "positive": score.positive,
         "lifts": score.level,
+        "set_by_site": score.set_by_site.model_dump(mode="json") if score.set_by_site else None,
     }
 
 

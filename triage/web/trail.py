@@ -22,11 +22,13 @@ from triage.web.words import Say, say_in
 
 KINDS = (
     "received", "refused", "conflict", "restored", "screened", "explained", "opened", "map shown",
-    "verdict", "verdict withdrawn", "marked read", "read undone",
+    "verdict", "verdict withdrawn", "marked read", "read undone", "operating point set", "operating point reset",
 )  # fmt: skip
 STATUSES = ("ranked", "not scored")
 METHODS = ("gradcam", "saliency")
 VERDICTS = ("agree", "over-called", "under-called")
+POINTS = ("before", "after", "own")
+MODEL = ("label", "bundle", "bundle_version", "comment")
 ACTORS = ("system", "command line", "reader")
 COLUMNS = (
     "sequence", "at", "kind", "actor", "study_instance_uid", "fields", "previous_hash", "hash", "time", "what",
@@ -83,7 +85,10 @@ def sentence(entry: TrailEntry, say: Say) -> str:
     key = key_of(entry.kind)
     if entry.kind == "verdict" and entry.fields.get("comment"):
         key = "verdict_with_comment"
-    for name in ("source", "why", "status", "level", "reason", "finding", "method", "verdict"):
+    for name in POINTS:
+        if isinstance(values.get(name), float):
+            values[name] = f"{values[name]:.3f}"
+    for name in ("source", "why", "status", "level", "reason", "finding", "method", "verdict", *POINTS, *MODEL):
         values.setdefault(name, say("audit.unknown"))
     return say(f"audit.{key}", **values)
 

@@ -106,6 +106,15 @@ export function clock(iso) {
 }
 
 /**
+ * A date in the site's zone and language.
+ * @param {string} iso
+ * @returns {string}
+ */
+export function day(iso) {
+  return new Date(iso).toLocaleDateString(site.language, { dateStyle: "medium", timeZone: site.zone });
+}
+
+/**
  * Whether a key press belongs to a field that is being typed in, or to a shortcut of the browser.
  * @param {KeyboardEvent} event
  * @returns {boolean}

@@ -10,8 +10,10 @@ from data_schemas.errors import BundleError
 from triage.assembly import bundle_folders
 from triage.models.bundle import read_manifest
 from triage.store.lookup import newest_result
-from triage.ui import datasheet, evidence
+from triage.store.operating_points import site_points
+from triage.ui import datasheet, evidence, explorer
 from triage.ui.components import part
+from triage.ui.site import place as place_of_site
 from triage.ui.site import settings, store
 from triage.web.words import Say, say_in
 
@@ -47,10 +49,27 @@ def sheet(folder: Path, manifest: BundleManifest, say: Say) -> None:
             part("plots")(key=f"plots-{manifest.name}-{place}", data={"plots": plots})
         if shown.figures:
             st.html(f'<div class="t-sheet t-part">{shown.figures}</div>')
+        if place == 0:
+            operating_points(bundle)
     card = folder / "CARD.md"
     if card.exists():
         with st.expander(say("models.card")):
             st.markdown(card.read_text(encoding="utf-8"))
+
+
+def operating_points(bundle: evidence.Evaluated) -> None:
+    """Where each finding acts from here, and what it would mean to let it act from elsewhere."""
+    say, points = bundle.say, site_points(store())
+    words = explorer.in_force(bundle, points, settings().zone)
+    st.html(head(evidence.Shown(say("explorer.title"), words)))
+    if explorer.explorable(bundle):
+        part("explorer")(
+            key=f"explorer-{bundle.manifest.name}",
+            data={**explorer.told(bundle, points), **place_of_site()},
+            on_saved_change=lambda: None,
+        )
+    else:
+        st.html(f'<div class="t-sheet t-part"><p>{escape(say("explorer.no_curve"))}</p></div>')
 
 
 def parts_of(bundle: evidence.Evaluated, verified: str) -> list[evidence.Shown]:

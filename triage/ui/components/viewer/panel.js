@@ -1,6 +1,7 @@
 // The evidence beside the image: why the study stands where it does, scores, gates, map, provenance, earlier results.
 
 import { clock, el, level, say } from "../shared.js";
+import { pointsOfSite } from "./points.js";
 import { ReaderActions } from "./reader.js";
 
 export const SCALES = /** @type {const} */ (["inferno", "magma", "viridis"]); // as triage/explain/drawing.py has them
@@ -60,7 +61,7 @@ export class Panel {
       class: "finding", type: "button", "data-part": `finding ${one.finding}`, "data-positive": one.positive, "data-lifts": one.lifts,
       "aria-pressed": String(one.finding === view.finding), onclick: () => this.acts.chooseMap(one.finding),
       title: one.lifts ? say("study.proposes", { level: one.lifts }) : say("study.experimental_long"),
-    }, findingCells(one)))));
+    }, findingCells(one)))), pointsOfSite(study.findings));
   }
 
   /**

@@ -98,6 +98,8 @@ export interface Finding {
   positive: boolean;
   /** The level that a positive finding proposes; null where it is experimental. */
   lifts: string | null;
+  /** Where the operating point was this site's own when the study was screened. */
+  set_by_site: { own: number; set_at: string } | null;
 }
 
 export interface Gate {

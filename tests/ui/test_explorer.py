@@ -1,0 +1,88 @@
+"""What the models page says of where findings act from, and what it gives the explorer to move on."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from data_schemas.bundle import BundleManifest
+from data_schemas.operating_point import SitePoint
+from tests.bundles import write_reader
+from tests.curves import write_curves
+from triage.ui import explorer
+from triage.ui.evidence import Evaluated, read_figures
+from triage.ui.views.models import parts_of
+from triage.web.words import say_in
+
+SAY = say_in("en")
+TOKYO = ZoneInfo("Asia/Tokyo")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+    folder: Path = tmp_path_factory.mktemp("bundles") / "reader"
+    manifest = write_reader(folder)
+    write_curves(folder, manifest)
+    return Evaluated(manifest, read_figures(folder, manifest), SAY)
+
+
+def point(manifest: BundleManifest, value: float, **other: str) -> SitePoint:
+    stated = {
+        "bundle": manifest.name,
+        "weights_sha256": manifest.network.weights_sha256,
+        "finding": "effusion",
+        "actor": "reader",
+        "comment": "too many missed",
+    }
+    at = datetime(2026, 11, 25, 20, tzinfo=UTC)
+    return SitePoint.model_validate(stated | other | {"point": value, "own": 0.4, "set_at": at})
+
+
+def test_points_in_force_are_told_in_the_sites_zone_and_those_of_other_weights_as_left_behind(
+    bundle: Evaluated,
+) -> None:
+    manifest = bundle.manifest
+    assert explorer.in_force(bundle, (), TOKYO) == "All findings act from the bundle's own operating points."
+    points = [
+        point(manifest, 0.35),
+        point(manifest, 0.2, weights_sha256="f" * 64),
+        point(manifest, 0.1, bundle="another"),
+    ]
+    told = explorer.in_force(bundle, points, TOKYO)
+    assert "Effusion acts from 0.350 since 2026-11-26 (the bundle's own 0.400)" in told
+    assert "not in force: Effusion acts from 0.200" in told
+    assert "0.100" not in told
+
+
+def test_the_explorer_is_given_the_curve_with_the_bundles_own_point_in_it(bundle: Evaluated) -> None:
+    told = explorer.told(bundle, [point(bundle.manifest, 0.35)])
+    effusion, nodule = told["findings"]
+    assert (effusion["own"], effusion["point"], effusion["set"]["comment"]) == (0.4, 0.35, "too many missed")
+    assert (nodule["point"], nodule["set"], nodule["proposes"]) == (0.4, None, None)
+    assert effusion["proposes"] == "HIGH"
+    curve, figures = effusion["curve"], bundle.figures["findings"]["effusion"]
+    assert curve["probability"] == sorted(set(curve["probability"]))
+    own = curve["probability"].index(0.4)
+    assert curve["sensitivity"][own] == figures["sensitivity"]["value"]
+    assert curve["specificity_low"][own] == figures["specificity"]["low"]
+    assert len({len(column) for column in curve.values()}) == 1
+    assert effusion["share"] == 30 / 330
+
+
+def test_a_file_without_curves_leaves_nothing_to_explore(bundle: Evaluated) -> None:
+    without = {
+        name: {key: value for key, value in one.items() if key != "curve"}
+        for name, one in bundle.figures["findings"].items()
+    }
+    bare = Evaluated(bundle.manifest, {"findings": without}, SAY)
+    assert explorer.explorable(bundle)
+    assert not explorer.explorable(bare)
+    assert not explorer.explorable(Evaluated(bundle.manifest, {}, SAY))
+    assert len(parts_of(bare, "")) > 2
+
+
+def test_a_curve_whose_columns_do_not_fit_is_no_curve(bundle: Evaluated) -> None:
+    effusion = bundle.figures["findings"]["effusion"]
+    broken = effusion | {"curve": effusion["curve"] | {"specificity": [0.5]}}
+    assert not explorer.explorable(Evaluated(bundle.manifest, {"findings": {"effusion": broken}}, SAY))
