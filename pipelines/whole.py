@@ -53,7 +53,7 @@ class Change(RandomizableTransform):  # type: ignore[misc]
     def __call__(self, one: dict[str, Any]) -> dict[str, Any]:
         """The same with another grey."""
         random = np.random.default_rng(self.R.randint(2**31))
-        return one | {"grey": changed(one["grey"], self.augment, random)}
+        return one | {"grey": changed(np.asarray(one["grey"]), self.augment, random)}  # kept on disk, it is a tensor
 
 
 class Prepare(Transform):  # type: ignore[misc]
