@@ -128,9 +128,10 @@ def run(one: Evaluation) -> str:
         made = one.throughput
         speed = (
             f" {made.studies} studies ({made.images} images) in {made.seconds:.0f} s on {made.device} in "
-            f"{made.threads} threads: {made.studies_per_second:.1f} studies, {made.images_per_second:.1f} images a second."
+            f"{made.threads} threads: {made.studies_per_second:.1f} studies, {made.images_per_second:.1f} images a "
+            "second."
         )
     return (
-        f"Weights SHA-256 {one.bundle.weights_sha256[:16]}, manifest SHA-256 {one.manifest_sha256[:16]}, seed {one.seed}, "
-        f"{one.resamples} bootstrap samples of whole patients for each 95 % interval; {software}.{speed}"
+        f"Weights SHA-256 {one.bundle.weights_sha256[:16]}, manifest SHA-256 {one.manifest_sha256[:16]}, seed "
+        f"{one.seed}, {one.resamples} bootstrap samples of whole patients for each 95 % interval; {software}.{speed}"
     )

@@ -272,11 +272,11 @@ def attacked(
 
     def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         # Not the cross-entropy, whose gradient vanishes where the network is sure.
-        return torch.nan_to_num((1 - 2 * target) * logits).sum()
+        return (torch.nan_to_num(1 - 2 * target) * logits).sum(dim=1)
 
     found = []
     for start in range(0, len(tensors), BATCH):
-        batch = torch.from_numpy(tensors[start : start + BATCH])
+        batch = torch.from_numpy(tensors[start : start + BATCH]).clone().requires_grad_()
         target = torch.from_numpy(labels[start : start + BATCH])
         arguments = {"forward_func": lambda x: network(x)[0], "loss_func": loss}
         if attack.steps == 1:
