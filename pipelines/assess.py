@@ -130,8 +130,8 @@ def finding_figures(one: Answered, count: int, spec: FindingSpec, drawing: Drawi
     """Every figure of one finding; `count` is how many were scored, labelled or not."""
     draws, positive = drawing.samples(one.patients), one.positive
     both = both_kinds(positive)
-    source = one.groups.get("source")
-    several = source is not None and 1 < len(np.unique(source)) <= MOST_GROUPS
+    source = one.groups.get("source", np.array([], dtype=np.str_))
+    several = 1 < len(np.unique(source)) <= MOST_GROUPS
     return FindingFigures(
         label=spec.label,
         operating_point=spec.operating_point,

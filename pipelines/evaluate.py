@@ -41,7 +41,8 @@ from triage.settings import MIB, Settings, load_settings
 said = logging.getLogger("pipelines.evaluate").info
 PREVALENCES = (0.01, 0.05, 0.1, 0.3)
 SOFTWARE = ("numpy", "scikit-learn", "onnxruntime", "torch", "captum", "pydicom", "opencv-python-headless")
-Given, Made = TypeVar("Given"), TypeVar("Made")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)

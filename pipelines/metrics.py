@@ -166,7 +166,8 @@ class Resamples:
 
 def divided(part: Floats, whole: Floats) -> Floats:
     """NaN where the whole is 0."""
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
+    found: Floats = np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
+    return found
 
 
 def tied(scores: Floats, positive: Bools, weights: Floats) -> tuple[Floats, Floats]:

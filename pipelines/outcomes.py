@@ -19,6 +19,7 @@ from pipelines.manifest import UNKNOWN, known
 from pipelines.studies import Request, Study
 from triage.gates.order import first_stop
 from triage.models.bundle import MANIFEST
+from triage.screening import Judged
 
 SCORED, STOPPED, UNREADABLE = "scored", "stopped", "unreadable"
 STUDY_COLUMNS = "study patient_id sex age view source images unreadable status gate reason seconds files_sha256".split()
@@ -117,7 +118,7 @@ def labels_of(study: Study, findings: Sequence[str]) -> dict[str, float]:
 
 def why(screening: StudyScreening) -> GateResult | None:
     """The gate that stopped the study's first series or image."""
-    judged = (*screening.volumes, *screening.images)
+    judged: tuple[Judged, ...] = (*screening.volumes, *screening.images)
     return next((gate for one in judged if (gate := first_stop(one.gates)) is not None), None)
 
 
@@ -193,8 +194,8 @@ class Record:
             self._files.append(file)
         for key, outcome in self.outcomes.items():
             self._write(outcome, self.slices.get(key, ()))
-        for file in self._files:
-            Path(file.name).replace(self.folder / Path(file.name).stem)
+        for opened in self._files:
+            Path(opened.name).replace(self.folder / Path(opened.name).stem)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -5,6 +5,7 @@ they are done to the prepared tensors: FGSM (Goodfellow et al. 2015, arXiv:1412.
 arXiv:1706.06083) by Captum, against all labelled findings at once.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -169,12 +170,11 @@ def changed_values(
 
 
 def looked_at(pixels: StoredPixels, spec: PrepareSpec) -> tuple[float, float]:
-    """The stored values that the bundle sees as black and as white."""
+    """The stored values that the bundle sees as black and as white, through the first of its windows."""
     if spec.values is Values.MODALITY:
         slope, intercept = pixels.look.slope, pixels.look.intercept
-        low = min(center - width / 2 for center, width in spec.windows)
-        high = max(center + width / 2 for center, width in spec.windows)
-        return (low - intercept) / slope, (high - intercept) / slope
+        center, width = spec.windows[0]
+        return (center - width / 2 - intercept) / slope, (center + width / 2 - intercept) / slope
     low, high = np.percentile(pixels.values, (spec.low_percentile, spec.high_percentile))
     return float(low), float(max(high, low + 1))
 
@@ -283,9 +283,11 @@ def attacked(
             made = FGSM(**arguments, lower_bound=low, upper_bound=high).perturb(batch, radius, target)
         else:
             step = 2.5 * radius / attack.steps
-            made = PGD(**arguments, lower_bound=low, upper_bound=high).perturb(
-                batch, radius, step, attack.steps, target
-            )
+            with warnings.catch_warnings():  # it says at each step that it asks for gradients itself
+                warnings.simplefilter("ignore", UserWarning)
+                made = PGD(**arguments, lower_bound=low, upper_bound=high).perturb(
+                    batch, radius, step, attack.steps, target
+                )
         found.append(made.detach().numpy())
     return np.concatenate(found)
 

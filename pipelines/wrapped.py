@@ -87,7 +87,8 @@ def wrap(pictures: Sequence[Picture], accepts: Accepts, folder: Path) -> tuple[l
     """
     modality = modality_for(accepts)
     study, series = generate_uid(), generate_uid()
-    written, faults = [], []
+    written: list[tuple[Path, Row]] = []
+    faults: list[str] = []
     for one in pictures:
         try:
             values = np.asarray(picture(one.path).values, dtype=np.uint8)
