@@ -152,6 +152,8 @@ def screen_all(studies: Sequence[Study], record: Record, site: Opened, threads: 
                 request = request_of(study, site.bundle.manifest.accepts, Path(folder))
             except RefusedFile as refusal:
                 return unreadable(study, refusal.sentence, findings), []
+            for fault in request.faults:
+                said("%s", fault)
             screening = site.screen(request)
             return outcome_of(study, request, screening, findings), slices_of(study, request, screening)
 

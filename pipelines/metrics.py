@@ -159,7 +159,9 @@ class Resamples:
         bins, gaps = equal_bins(probabilities), probabilities - positive
 
         def measure(weights: Floats) -> Floats:
-            return np.sum([np.abs(weights[:, part] @ gaps[part]) for part in bins], axis=0) / weights.sum(axis=1)
+            far = np.array([np.abs(weights[:, part] @ gaps[part]) for part in bins])
+            found: Floats = far.sum(axis=0) / weights.sum(axis=1)
+            return found
 
         return interval(calibration_error(probabilities, positive), self.each(measure))
 
