@@ -1,7 +1,7 @@
 """evaluation.json: everything that is known of a bundle's answers, written by this module and by nothing else."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,9 @@ from pipelines.metrics import (
     Bools,
     Floats,
     Interval,
-    auprc,
+    Resamples,
     auroc,
-    auroc_within,
     calibration_error,
-    patient_bootstrap,
     sensitivity,
     specificity,
 )
@@ -53,20 +51,17 @@ class Judged:
 def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
     """Every figure of one finding, as plain values for evaluation.json."""
     strata = np.char.add(np.char.add(one.sources, " "), one.views)
-
-    def interval(measure: Callable[[NDArray[np.intp]], float]) -> dict[str, float | None]:
-        return plain(patient_bootstrap(measure, one.patients, seed=seed, resamples=resamples))
-
+    drawn = Resamples.of(one.patients, seed=seed, resamples=resamples)
     return {
         "positives": int(one.positive.sum()),
         "negatives": int((~one.positive).sum()),
         "curve": curve(one, seed, resamples),
-        "auroc": interval(lambda i: auroc(one.logits[i], one.positive[i])),
-        "auroc_within_source": interval(lambda i: auroc_within(one.logits[i], one.positive[i], one.sources[i])),
-        "auroc_within_source_and_view": interval(lambda i: auroc_within(one.logits[i], one.positive[i], strata[i])),
-        "auprc": interval(lambda i: auprc(one.logits[i], one.positive[i])),
-        "sensitivity": interval(lambda i: sensitivity(one.acts[i], one.positive[i])),
-        "specificity": interval(lambda i: specificity(one.acts[i], one.positive[i])),
+        "auroc": plain(drawn.auroc(one.logits, one.positive)),
+        "auroc_within_source": plain(drawn.auroc_within(one.logits, one.positive, one.sources)),
+        "auroc_within_source_and_view": plain(drawn.auroc_within(one.logits, one.positive, strata)),
+        "auprc": plain(drawn.auprc(one.logits, one.positive)),
+        "sensitivity": plain(drawn.sensitivity(one.acts, one.positive)),
+        "specificity": plain(drawn.specificity(one.acts, one.positive)),
         "calibration_error": calibration_error(one.probabilities, one.positive),
         "sources_told_apart": sources_told_apart(one),
         "by_source": parts(one, one.sources, seed, resamples),
@@ -77,27 +72,21 @@ def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
 
 def areas(one: Judged, seed: int, resamples: int) -> dict[str, Any]:
     """AUROC and average precision, and of how many."""
-
-    def interval(measure: Callable[[NDArray[np.intp]], float]) -> dict[str, float | None]:
-        return plain(patient_bootstrap(measure, one.patients, seed=seed, resamples=resamples))
-
+    drawn = Resamples.of(one.patients, seed=seed, resamples=resamples)
     return {
         "positives": int(one.positive.sum()),
         "negatives": int((~one.positive).sum()),
-        "auroc": interval(lambda i: auroc(one.logits[i], one.positive[i])),
-        "auprc": interval(lambda i: auprc(one.logits[i], one.positive[i])),
+        "auroc": plain(drawn.auroc(one.logits, one.positive)),
+        "auprc": plain(drawn.auprc(one.logits, one.positive)),
     }
 
 
 def confirmation(one: Judged, seed: int, resamples: int) -> dict[str, Any]:
     """What is measured once, on patients whom no choice has seen."""
-
-    def interval(measure: Callable[[NDArray[np.intp]], float]) -> dict[str, float | None]:
-        return plain(patient_bootstrap(measure, one.patients, seed=seed, resamples=resamples))
-
+    drawn = Resamples.of(one.patients, seed=seed, resamples=resamples)
     return areas(one, seed, resamples) | {
-        "sensitivity": interval(lambda i: sensitivity(one.acts[i], one.positive[i])),
-        "specificity": interval(lambda i: specificity(one.acts[i], one.positive[i])),
+        "sensitivity": plain(drawn.sensitivity(one.acts, one.positive)),
+        "specificity": plain(drawn.specificity(one.acts, one.positive)),
         "calibration_error": number(calibration_error(one.probabilities, one.positive)),
     }
 
@@ -119,14 +108,11 @@ def parts(one: Judged, groups: NDArray[np.str_], seed: int, resamples: int) -> d
     for group in np.unique(groups):
         here = groups == group
         logits, positive, acts = one.logits[here], one.positive[here], one.acts[here]
-
-        def measure(i: NDArray[np.intp], logits: Floats = logits, positive: Bools = positive) -> float:
-            return auroc(logits[i], positive[i])
-
+        drawn = Resamples.of(one.patients[here], seed=seed, resamples=resamples)
         result[str(group)] = {
             "positives": int(positive.sum()),
             "negatives": int((~positive).sum()),
-            "auroc": plain(patient_bootstrap(measure, one.patients[here], seed=seed, resamples=resamples)),
+            "auroc": plain(drawn.auroc(logits, positive)),
             "sensitivity": number(sensitivity(acts, positive)),
             "specificity": number(specificity(acts, positive)),
         }

@@ -2,17 +2,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, recall_score, roc_auc_score
 
 from data_schemas.bundle import Calibration
 from data_schemas.errors import TriageError
 from pipelines.calibrate import at_specificity, calibrated, calibrated_by_others, platt
 from pipelines.judge import evidence
 from pipelines.metrics import (
+    Resamples,
+    at_prevalence,
     auprc,
     auroc,
     auroc_within,
+    both_kinds,
     calibration_error,
+    interval,
     patient_bootstrap,
     sensitivity,
     specificity,
@@ -130,3 +134,53 @@ def test_evidence_is_the_more_cautious_area(of_all, within, taken):
 def test_evidence_that_cannot_be_measured_is_refused():
     with pytest.raises(TriageError, match="too few films"):
         evidence(figures_with(None, None), folds=5, patients=3)
+
+
+@given(SCORED, st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_areas_of_samples_are_those_of_scikit_learn(rows, seed):
+    scores = np.array([score for score, _ in rows], dtype=float)
+    positive = np.array([found for _, found in rows])
+    strata, patients = np.arange(len(rows)) % 2, (np.arange(len(rows)) // 2).astype(str)
+    draws = Resamples.of(patients, seed=seed, resamples=12)
+    images = np.arange(len(rows))
+    for measure, of_samples in (
+        (lambda i: roc_auc_score(positive[i], scores[i]), draws.auroc(scores, positive)),
+        (lambda i: average_precision_score(positive[i], scores[i]), draws.auprc(scores, positive)),
+        (lambda i: auroc_within(scores[i], positive[i], strata[i]), draws.auroc_within(scores, positive, strata)),
+        (lambda i: recall_score(positive[i], scores[i] > 0), draws.sensitivity(scores > 0, positive)),
+        (lambda i: specificity(scores[i] > 0, positive[i]), draws.specificity(scores > 0, positive)),
+        (lambda i: brier_score_loss(positive[i], scores[i] / 10 + 0.5), draws.brier(scores / 10 + 0.5, positive)),
+    ):
+        samples = [np.repeat(images, times) for times in draws.weights]
+        kept = [i for i in samples if both_kinds(positive[i])]
+        drawn = np.array([measure(i) for i in kept])
+        # Samples of one kind have no area, but a share and a Brier score may still be there.
+        if len(kept) == len(samples) and np.isfinite(drawn).all():
+            expected = interval(measure(images), drawn)
+            assert (of_samples.low, of_samples.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_samples_draw_whole_patients():
+    patients = np.array(["a", "b", "a", "c", "b", "a"])
+    weights = Resamples.of(patients, seed=3, resamples=50).weights
+    assert (weights[:, 0] == weights[:, 2]).all() and (weights[:, 0] == weights[:, 5]).all()
+    assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all() and weights.std() > 0
+
+
+def test_values_of_a_flag_follow_bayes_rule():
+    ppv, npv = at_prevalence(np.array([0.9]), np.array([0.8]), 0.1)
+    # of 1,000: 90 of 100 with it flagged, 180 of 900 without
+    assert ppv[0] == pytest.approx(90 / 270) and npv[0] == pytest.approx(720 / 730)
+    never, _ = at_prevalence(np.array([0.0]), np.array([1.0]), 0.1)
+    assert np.isnan(never[0])
+
+
+def test_calibration_error_of_samples_keeps_the_bins_of_all():
+    random = np.random.default_rng(0)
+    stated = random.random(400)
+    positive = random.random(400) < stated**2
+    draws = Resamples.of(np.arange(400).astype(str), seed=0, resamples=200)
+    found = draws.calibration_error(stated, positive)
+    assert found.value == pytest.approx(calibration_error(stated, positive))
+    assert found.low <= found.value <= found.high and found.high - found.low < 0.15
