@@ -152,7 +152,7 @@ def manifest(side: int, dropout: float, findings: tuple[FindingSpec, ...], ood: 
         ),
         network=NetworkSpec(name="efficientnet_lite0", arguments={"dropout": dropout}, weights_sha256="", map_layer=""),
         accepts=Accepts(
-            modalities=("OPT", "OP"),
+            modalities=("OPT", "OP", "OCT"),
             body_parts=("EYE", "RETINA", "MACULA"),
             min_side_px=96,
             max_aspect=6.0,

@@ -62,7 +62,7 @@ def test_a_real_head_is_scored_through_every_slice(
     assert facts is not None
     assert (facts.slices, facts.tilt_deg, facts.orientation) == (28, 18.5, Orientation.AXIAL)
     assert reason(volume, StackFault.TILT) == "the gantry was tilted by 18.5 degrees"
-    assert reason(volume, StackFault.SPACING) == "the distance between slices is uneven: 1.1 to 7.0 mm"
+    assert reason(volume, StackFault.SPACING) == "the distance between slices is uneven: 4.0 mm, then 1.1, then 7.0"
     assert len(volume.slices) == 28
     positions = [one.position_mm for one in volume.slices]
     assert positions == sorted(positions)
