@@ -82,8 +82,8 @@ class Scored:
     """(slices, k)"""
     maps: NDArray[np.float32]
     """(slices, findings, h, w)"""
-    to_image: Affine
-    """From the network's grid to a slice's own."""
+    to_image: tuple[Affine, ...]
+    """From the network's grid to each slice's own."""
     unreadable: tuple[str, ...]
     """What was wrong with the others."""
 
@@ -252,8 +252,14 @@ def read(series: Series, one: Slice, pool: DecodePool) -> StoredPixels:
     return padding_as_air(pixels) if prepare_spec.values is Values.MODALITY else pixels
 
 
-def prepared_slices(series: Series, pool: DecodePool) -> Iterator[tuple[int, Slice, Prepared | UnreadablePixels]]:
-    """Each slice as the network takes it, or what is wrong with its pixels."""
+def prepared_slices(
+    series: Series, pool: DecodePool, batch: NDArray[np.float32] | None = None
+) -> Iterator[tuple[int, Slice, Prepared | UnreadablePixels]]:
+    """Each slice as the network takes it, or what is wrong with its pixels.
+
+    Tensors lie in `batch` where given, float32 (n, channels, height, width): each stays as it is for n further ones.
+    """
+    spec, count = series.bundle.manifest.prepare, 0
     for place, one in enumerate(series.stack.slices):
         try:
             pixels = read(series, one, pool)
@@ -263,27 +269,31 @@ def prepared_slices(series: Series, pool: DecodePool) -> Iterator[tuple[int, Sli
         rows, columns = pixels.values.shape[:2]
         # A bundle that takes any orientation reads slices as their device shows them.
         turned = as_read(one.plane, rows, columns) if series.spec.orientations else unturned(rows, columns)
-        yield place, one, prepare(pixels, series.bundle.manifest.prepare, turned)
+        yield place, one, prepare(pixels, spec, turned, None if batch is None else batch[count % len(batch)])
+        count += 1
+
+
+def empty_batch(series: Series, size: int = BATCH) -> NDArray[np.float32]:
+    """(size, channels, height, width), to be filled."""
+    spec = series.bundle.manifest.prepare
+    return np.empty((size, spec.channels, spec.height, spec.width), np.float32)
 
 
 def score_slices(series: Series, pool: DecodePool) -> Scored:
     """Every slice that can be read, in batches."""
-    outcomes, slices, places, unreadable, to_image = [], [], [], [], None
-    batch: list[NDArray[np.float32]] = []
-    count = len(series.stack.slices)
-    for place, one, result in prepared_slices(series, pool):
+    outcomes, slices, places, unreadable, to_image = [], [], [], [], []
+    batch, count = empty_batch(series), len(series.stack.slices)
+    for place, one, result in prepared_slices(series, pool, batch):
         if isinstance(result, UnreadablePixels):
             unreadable.append(f"slice {place + 1} of {count}: {result.sentence}")
             continue
         slices.append(one)
         places.append(place)
-        to_image = result.to_image
-        batch.append(result.tensor)
-        if len(batch) == BATCH:
-            outcomes.append(series.bundle.score(np.stack(batch)))
-            batch = []
-    if batch:
-        outcomes.append(series.bundle.score(np.stack(batch)))
+        to_image.append(result.to_image)
+        if len(slices) % BATCH == 0:
+            outcomes.append(series.bundle.score(batch))
+    if waiting := len(slices) % BATCH:
+        outcomes.append(series.bundle.score(batch[:waiting]))
     empty = np.zeros((0, 0), np.float32)
     return Scored(
         tuple(slices),
@@ -291,7 +301,7 @@ def score_slices(series: Series, pool: DecodePool) -> Scored:
         np.concatenate([one.logits for one in outcomes]) if outcomes else empty,
         np.concatenate([one.features for one in outcomes]) if outcomes else empty,
         np.concatenate([one.maps for one in outcomes]) if outcomes else empty,
-        to_image or ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+        tuple(to_image),
         tuple(unreadable),
     )
 
@@ -338,18 +348,16 @@ def leading(series_scores: VolumeScreening, finding: str) -> int:
 
 def gradcams(series: Series, scored: Scored) -> tuple[Explanation, ...]:
     """Grad-CAM of each finding: one plane for each scored slice."""
-    manifest = series.bundle.manifest
-    placed = compose(scored.to_image, cells_to_input(manifest.network.name))
+    manifest, explanations = series.bundle.manifest, []
     values = from_activation_maps(scored.maps)
-    return tuple(
-        Explanation(
-            series_map_header(
-                series, scored.slices, int(scored.logits[:, number].argmax()), finding.name, METHOD, placed
-            ).model_copy(update={"parameters": {"layer": manifest.network.map_layer, "relu": True}}),
-            np.ascontiguousarray(values[:, number]),
-        )
-        for number, finding in enumerate(manifest.findings)
-    )
+    for number, finding in enumerate(manifest.findings):
+        driving = int(scored.logits[:, number].argmax())
+        placed = compose(scored.to_image[driving], cells_to_input(manifest.network.name))
+        header = series_map_header(series, scored.slices, driving, finding.name, METHOD, placed)
+        parameters = {"layer": manifest.network.map_layer, "relu": True}
+        own = np.ascontiguousarray(values[:, number])
+        explanations.append(Explanation(header.model_copy(update={"parameters": parameters}), own))
+    return tuple(explanations)
 
 
 def series_map_header(
@@ -387,5 +395,5 @@ def series_saliency(series: Series, pool: DecodePool, finding: str) -> Explanati
         headers.append(made.header)
         slices.append(one)
     driving = int(np.argmax(logits))
-    header = series_map_header(series, slices, driving, finding, headers[0].method, headers[0].to_image)
+    header = series_map_header(series, slices, driving, finding, headers[driving].method, headers[driving].to_image)
     return Explanation(header.model_copy(update={"parameters": headers[0].parameters}), np.stack(planes))
