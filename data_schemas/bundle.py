@@ -37,6 +37,8 @@ class VolumeSpec(Value):
     """Of several series that fit, the one nearest to it is taken."""
     max_noise: float | None = None
     """Largest noise inside the body, in modality values: a sharp kernel, made for bone, has several times as much."""
+    wanted_noise: float | None = None
+    """Of several series that fit, those with more noise are taken only where no other does."""
     tolerates: tuple[StackFault, ...] = ()
     """Irregularities that are marked and scored all the same; others stop the series."""
     pooled: int = Field(3, ge=1)
@@ -55,6 +57,8 @@ class Accepts(Value):
     min_side_px: int = 1
     max_aspect: float = 10.0
     """Longer side over shorter side."""
+    without_contrast: bool = False
+    """Images for which contrast medium was given are stopped."""
     volume: VolumeSpec | None = None
     """None: single images."""
 

@@ -28,6 +28,10 @@ class StudyHeader(Value):
     """Priority ordered in the header, (0040,1003)."""
 
 
+FROM_NIFTI = "converted from NIfTI"
+"""Series description of what intake made of a NIfTI volume."""
+
+
 class InstanceHeader(Value):
     """What the header says of one instance; enough for every gate that needs no pixels."""
 
@@ -68,6 +72,8 @@ class InstanceHeader(Value):
     frame_of_reference_uid: str = ""
     acquisition_number: int | None = None
     convolution_kernel: str = ""
+    contrast_agent: str = ""
+    """(0018,0010), or what the sequence (0018,0012) of an enhanced object calls it."""
     burned_in_annotation: str = ""
     has_pixels: bool = False
 

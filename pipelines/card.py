@@ -52,6 +52,8 @@ def taken(manifest: BundleManifest) -> str:
     words = f"Modality {' or '.join(accepts.modalities)}, body part {' or '.join(accepts.body_parts)}"
     if accepts.views:
         words += f", views {' and '.join(accepts.views)}"
+    if accepts.without_contrast:
+        words += ", without contrast medium"
     if accepts.min_age_years:
         words += f", patients from {accepts.min_age_years:g} years"
     words += f", at least {accepts.min_side_px} pixels a side. "
@@ -61,6 +63,8 @@ def taken(manifest: BundleManifest) -> str:
         words += (
             f"Series of {volume.min_slices} to {volume.max_slices} {lying}slices of {volume.min_thickness_mm:g} to "
             f"{volume.max_thickness_mm:g} mm, scored slice by slice; the series' score is {pooled}. "
+            f"Of several series the one nearest to {volume.wanted_thickness_mm:g} mm is taken"
+            f"{f', of noise up to {volume.wanted_noise:g} where there is one' if volume.wanted_noise else ''}. "
             f"Marked and scored all the same: {listed_words(volume.tolerates)}. "
         )
     return words + scaled(manifest)

@@ -34,6 +34,8 @@ WINDOW = (40.0, 120.0)
 WINDOWS = (WINDOW, (40.0, 80.0), (60.0, 60.0))
 """What the network sees, one window a channel: the brain, and narrower ones in which fresh blood stands out."""
 POOLED = 3
+SOFT_NOISE_HU = 20.0
+"""Noise of soft tissue up to which a kernel is no sharp one."""
 SNOMED = "SCT"
 TARGETS: dict[str, Target] = {
     "haemorrhage": Target(
@@ -144,14 +146,16 @@ def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...],
         accepts=Accepts(
             modalities=("CT",),
             body_parts=("HEAD", "BRAIN", "SKULL"),
-            min_side_px=256,
+            min_side_px=128,
             max_aspect=1.6,
+            without_contrast=True,
             volume=VolumeSpec(
                 orientations=(Orientation.AXIAL,),
                 min_slices=8,
                 min_thickness_mm=0.4,
                 max_thickness_mm=10.0,
                 wanted_thickness_mm=5.0,
+                wanted_noise=SOFT_NOISE_HU,
                 tolerates=(StackFault.TILT, StackFault.SPACING, StackFault.SHIFT, StackFault.POSITION),
                 pooled=POOLED,
             ),

@@ -152,7 +152,7 @@ def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...],
         ),
         network=network,
         accepts=Accepts(
-            modalities=("OPT", "OP"),
+            modalities=("OPT", "OP", "OCT"),
             body_parts=("EYE", "RETINA", "MACULA"),
             min_side_px=96,
             max_aspect=6.0,

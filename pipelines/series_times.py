@@ -28,7 +28,7 @@ from triage.intake.take_in import Sender, take_in
 from triage.models.bundle import Bundle, load_bundle
 from triage.phantoms import head
 from triage.screening import screen
-from triage.series_screening import all_series, prepared_slices
+from triage.series_screening import all_series, empty_batch, prepared_slices
 from triage.settings import SHIPPED_BUNDLES, load_settings
 
 SIDE = 512
@@ -145,8 +145,11 @@ def against_monai(bundle: Bundle, paths: list[Path], rounds: int) -> str:
 def prepared(study: StudyToScreen, bundle: Bundle, pool: DecodePool) -> NDArray[np.float32]:
     """(slices, windows, side, side): headers, pixels and windows, as a study is screened."""
     [series] = all_series(study.study, study.instances, bundle)
-    tensors = [found.tensor for _, _, found in prepared_slices(series, pool) if not isinstance(found, Exception)]
-    return np.stack(tensors)
+    tensors = empty_batch(series, len(series.stack.slices))
+    for _, _, found in prepared_slices(series, pool, tensors):
+        if isinstance(found, Exception):
+            raise found
+    return tensors
 
 
 class MonaiSeries:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.bundles import write_reader
+from tests.bundles import write_reader, write_slice_reader
 from tests.dicom import dx_file, values_like_a_film
 from triage.cli import app, main
 
@@ -60,7 +60,7 @@ def test_screen_gives_every_study_in_reading_order_and_every_refusal(home: Path,
     assert rows[0]["ordered_priority"] == "STAT"
     assert set(rows[0]) == {
         "position", "study_instance_uid", "level", "ordered_priority", "screening_status", "reason", "findings",
-        "bundle", "bundle_version", "seconds",
+        "bundle", "bundle_version", "seconds", "series",
     }  # fmt: skip
     assert set(rows[0]["findings"][0]) == {"finding", "probability", "operating_point", "positive", "level"}
     lateral = next(row for row in rows if row["screening_status"] == "not scored")
@@ -207,3 +207,32 @@ def test_help_is_worth_reading() -> None:
     assert "not a medical device" in run("--help")
     for command in ("screen", "worklist", "explain", "models", "audit", "demo", "up"):
         assert len(run(command, "--help")) > 200
+
+
+@pytest.fixture
+def slices(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose only model reads series."""
+    write_slice_reader(tmp_path / "bundles" / "slices")
+    monkeypatch.setenv("TRIAGE_BUNDLES", str(tmp_path / "bundles"))
+    return home
+
+
+def test_a_series_comes_with_its_facts_and_with_what_is_odd_about_it(slices: Path, shared_data: Path) -> None:
+    [row] = lines(run("screen", shared_data / "dicom" / "ge_head_ct", "--json", "--home", slices))
+    assert row["screening_status"] == "ranked"
+    [series] = row["series"]
+    assert (series["scored"], series["not_taken"]) == (True, "")
+    facts = series["facts"]
+    assert (facts["slices"], facts["rows"], facts["columns"], facts["orientation"]) == (28, 512, 512, "axial")
+    assert (facts["tilt_deg"], facts["gaps_mm"], facts["thickness_mm"]) == (18.5, [1.0811, 6.9986], 4.0)
+    assert len(facts["affine"]) == 4
+    told = {gate["gate"]: gate["sentence"] for gate in series["gates"]}
+    assert told["gantry tilt"] == "the gantry was tilted by 18.5 degrees"
+    assert told["slice spacing"] == "the distance between slices is uneven: 4.0 mm, then 1.1, then 7.0"
+
+
+def test_a_series_that_no_model_may_read_names_every_fault(slices: Path, shared_data: Path) -> None:
+    [row] = lines(run("screen", shared_data / "dicom" / "ct_slice_increment_d2n", "--json", "--home", slices))
+    assert row["screening_status"] == "not scored"
+    stopped = [gate["gate"] for gate in row["series"][0]["gates"] if gate["outcome"] == "stopped"]
+    assert stopped == ["slice count"]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data_schemas.errors import SettingsError, TriageError
+from data_schemas.gate import GateOutcome
 from data_schemas.urgency import Level
 from data_schemas.worklist import FileReport, StudyRecord, WorklistRow
 from triage.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from data_schemas.bundle import FindingSpec
-    from data_schemas.score import FindingScore
+    from data_schemas.score import FindingScore, VolumeScreening
     from triage.store import Store
 
 app = typer.Typer(
@@ -320,6 +321,19 @@ def row_as_json(row: WorklistRow, record: StudyRecord) -> dict[str, Any]:
         "bundle": bundle.name if bundle else None,
         "bundle_version": bundle.version if bundle else None,
         "seconds": screening.seconds.get("total") if screening else None,
+        "series": [series_as_json(volume) for volume in screening.volumes] if screening else [],
+    }
+
+
+def series_as_json(volume: "VolumeScreening") -> dict[str, Any]:
+    """A series of slices: what it is, what its gates said, and why another one was taken where that is so."""
+    gates = (gate.model_dump(mode="json") for gate in volume.gates if gate.outcome is not GateOutcome.PASSED)
+    return {
+        "series_instance_uid": volume.series_instance_uid,
+        "scored": bool(volume.scores),
+        "not_taken": volume.not_taken,
+        "facts": volume.facts.model_dump(mode="json") if volume.facts else None,
+        "gates": list(gates),
     }
 
 

@@ -1,8 +1,8 @@
 """Maps for people outside the page: from the store, or made now, written as files."""
 
-import gzip
 import io
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from data_schemas.study import StudyToScreen
 from triage.assembly import Screener
 from triage.explain.drawing import on_image, overlay_png
 from triage.images.display import display
-from triage.images.nifti import nifti_bytes
+from triage.images.nifti import nifti_head
 from triage.images.series import stack_series
 from triage.store import Store
 from triage.store.screenings import record_explanations
@@ -67,13 +67,13 @@ def write_explanations(
         stem = f"{header.method}_{header.finding}_{number}"
         driving, frame = explanation.plane(), volume.slices[header.driving].frame if volume else 0
         picture = picture_of(request, screener, header.sop_instance_uid, frame)
-        write_whole(out / f"{stem}.png", overlay_png(picture, driving))
+        write_whole(out / f"{stem}.png", [overlay_png(picture, driving)])
         if volume is None:
             raw = out / f"{stem}.npy"
-            write_whole(raw, as_npy(on_image(explanation)))
+            write_whole(raw, [as_npy(on_image(explanation))])
         else:
             raw = out / f"{stem}.nii.gz"
-            write_whole(raw, gzip.compress(as_nifti(explanation, volume, request), compresslevel=1))
+            write_whole(raw, packed(nifti_parts(explanation, volume, request)))
         yield {
             "study_instance_uid": study_uid,
             "series_instance_uid": header.series_instance_uid or None,
@@ -97,19 +97,29 @@ def as_npy(values: NDArray[np.float32]) -> bytes:
     return content.getvalue()
 
 
-def as_nifti(explanation: Explanation, volume: VolumeScreening, request: StudyToScreen) -> bytes:
-    """The map on the grid of the series it explains, in 32,767 steps; a slice that was not scored holds zeros."""
+def nifti_parts(explanation: Explanation, volume: VolumeScreening, request: StudyToScreen) -> Iterator[bytes]:
+    """The map on the grid of the series it explains, in 32,767 steps, slice by slice: whole it may fill the memory.
+
+    A slice that was not scored holds zeros.
+    """
     mine = [one.header for one in request.instances if one.header.series_instance_uid == volume.series_instance_uid]
     stack = stack_series(mine)
     planes = {(one.sop_instance_uid, one.frame): place for place, one in enumerate(volume.slices)}
     header = explanation.header
     slope = float(explanation.values.max(initial=0.0)) / STEPS or 1.0
-    values = np.zeros((len(stack.slices), header.rows, header.columns), np.int16)
-    for place, one in enumerate(stack.slices):
+    empty = np.zeros((header.rows, header.columns), np.int16)
+    yield nifti_head((len(stack.slices), header.rows, header.columns), empty.dtype, stack.affine, slope)
+    for one in stack.slices:
         plane = planes.get((one.header.sop_instance_uid, one.frame))
-        if plane is not None:
-            values[place] = np.rint(on_image(explanation.plane(plane)) / slope)
-    return nifti_bytes(values, stack.affine, slope)
+        steps = empty if plane is None else np.rint(on_image(explanation.plane(plane)) / slope).astype(np.int16)
+        yield steps.tobytes()
+
+
+def packed(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same as gzip."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    yield from (packer.compress(part) for part in parts)
+    yield packer.flush()
 
 
 def picture_of(request: StudyToScreen, screener: Screener, sop_instance_uid: str, frame: int) -> NDArray[np.float32]:
@@ -118,8 +128,9 @@ def picture_of(request: StudyToScreen, screener: Screener, sop_instance_uid: str
     return display(screener.pool.read(instance.path, instance.header, frame=frame))
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, parts: Iterable[bytes]) -> None:
     """Never leaves half a file under the final name."""
     part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
+    with part.open("wb") as file:
+        file.writelines(parts)
     part.replace(path)

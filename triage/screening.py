@@ -22,13 +22,13 @@ from data_schemas.score import (
     StudyScreening,
     VolumeScreening,
 )
-from data_schemas.study import InstanceHeader, StoredInstance, StudyHeader, StudyToScreen
+from data_schemas.study import FROM_NIFTI, InstanceHeader, StoredInstance, StudyHeader, StudyToScreen
 from triage import __version__
 from triage.explain.gradcam import activation_maps
 from triage.gates.distribution import distribution_gate
-from triage.gates.modality import modality_gate
+from triage.gates.modality import modality_gate, of_unknown_device
 from triage.gates.order import first_stop, header_gates
-from triage.gates.pixel_statistics import pixel_statistics_gate
+from triage.gates.pixel_statistics import grey_gate, pixel_statistics_gate
 from triage.gates.verdicts import stopped
 from triage.images.decode_pool import DecodePool
 from triage.models.bundle import Bundle
@@ -144,7 +144,7 @@ def admit(
         return ImageScreening(sop_instance_uid=header.sop_instance_uid, gates=gates, bundle=bundle.identity)
     finally:
         clock.lap("read")
-    gates = (*gates, pixel_statistics_gate(pixels.values))
+    gates = (*gates, grey_gate(pixels.values), pixel_statistics_gate(pixels.values))
     if first_stop(gates):
         return ImageScreening(sop_instance_uid=header.sop_instance_uid, gates=gates, bundle=bundle.identity)
     prepared = prepare(pixels, manifest.prepare)
@@ -177,6 +177,10 @@ def choose(header: InstanceHeader, bundles: Sequence[Bundle]) -> Bundle | None:
 
 def no_bundle_sentence(header: InstanceHeader) -> str:
     """Why no model speaks about this image, in words."""
+    if header.series_description == FROM_NIFTI and of_unknown_device(header):
+        return "a NIfTI volume does not say what made it; send it again with its modality, such as CT"
+    if of_unknown_device(header) and not header.body_part:
+        return "a capture that states neither modality nor body part; send the original, or state them"
     return f"no installed model reads {header.modality or 'images without a modality'}"
 
 

@@ -4,7 +4,7 @@ Slices are read, prepared and scored in batches, so that memory does not grow wi
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,20 @@ from numpy.typing import NDArray
 from data_schemas.bundle import Values, VolumeSpec
 from data_schemas.errors import UnreadablePixels
 from data_schemas.explanation import Affine, Explanation, ExplanationHeader
-from data_schemas.gate import GateResult
+from data_schemas.gate import GateOutcome, GateResult
 from data_schemas.score import VolumeScreening, VolumeSlice
 from data_schemas.study import StoredInstance, StudyHeader
 from data_schemas.volume import StackFault, VolumeFacts
 from triage.explain.gradcam import METHOD, from_activation_maps
 from triage.gates.distribution import distribution_gate
 from triage.gates.order import first_stop
+from triage.gates.pixel_statistics import grey_gate, pixel_statistics_gate
 from triage.gates.verdicts import marked, stopped
-from triage.gates.volume import hounsfield_gate, noise_gate, series_gates
+from triage.gates.volume import hounsfield_gate, noise_gate, noise_of, series_gates
 from triage.images.decode_pool import DecodePool
 from triage.images.display import modality_values
 from triage.images.geometry import compose, unturned
+from triage.images.padding import padding_as_air
 from triage.images.pixels import StoredPixels
 from triage.images.series import Slice, Stack, as_read, facts, stack_series
 from triage.models.bundle import Bundle
@@ -48,6 +50,8 @@ class Series:
     gates: tuple[GateResult, ...]
     instances: dict[str, StoredInstance]
     """By SOP Instance UID."""
+    noise: float | None = None
+    """Of soft tissue on its middle slice, where several series are compared."""
 
     @property
     def spec(self) -> VolumeSpec:
@@ -78,8 +82,8 @@ class Scored:
     """(slices, k)"""
     maps: NDArray[np.float32]
     """(slices, findings, h, w)"""
-    to_image: Affine
-    """From the network's grid to a slice's own."""
+    to_image: tuple[Affine, ...]
+    """From the network's grid to each slice's own."""
     unreadable: tuple[str, ...]
     """What was wrong with the others."""
 
@@ -94,7 +98,7 @@ def screen_series(
     found = all_series(study, instances, bundle)
     results = {uid: without_slices(uid, bundle) for uid in by_series(instances)}
     results |= {one.uid: one.screening() for one in found}
-    fit = sorted((one for one in found if not first_stop(one.gates)), key=preference)
+    fit = in_order([one for one in found if not first_stop(one.gates)], pool)
     maps: tuple[Explanation, ...] = ()
     for place, one in enumerate(fit):
         results[one.uid], maps = score_series(one, pool)
@@ -125,29 +129,63 @@ def all_series(study: StudyHeader, instances: Sequence[StoredInstance], bundle: 
         stack = stack_series([member.header for member in members.values()])
         if stack.slices:
             known = facts(stack)
-            gates = series_gates(study, stack, known, bundle.manifest.accepts)
+            manifest = bundle.manifest
+            gates = series_gates(study, stack, known, manifest.accepts, manifest.prepare.values)
             found.append(Series(uid, bundle, stack, known, gates, members))
     return found
 
 
-def preference(series: Series) -> tuple[float, int, str]:
-    """The thickness nearest to the wanted one first, then the most slices."""
-    return abs(series.facts.thickness_mm - series.spec.wanted_thickness_mm), -series.facts.slices, series.uid
+def in_order(fit: list[Series], pool: DecodePool) -> list[Series]:
+    """The series that suits the model best first; where there are several, the pixels of each are looked at."""
+    if len(fit) > 1:
+        fit = [replace(one, noise=noise_seen(one, pool)) for one in fit]
+    return sorted(fit, key=preference)
+
+
+def noise_seen(series: Series, pool: DecodePool) -> float | None:
+    """Noise of soft tissue on the middle slice, which tells sharp kernels from soft ones; None where it cannot."""
+    if series.bundle.manifest.prepare.values is not Values.MODALITY:
+        return None
+    middle = series.stack.slices[len(series.stack.slices) // 2]
+    try:
+        return noise_of(modality_values(read(series, middle, pool))[np.newaxis])
+    except UnreadablePixels:
+        return None  # told of when all slices are read
+
+
+Preference = tuple[bool, bool, float, int, int, str]
+
+
+def preference(series: Series) -> Preference:
+    """Lowest first: the body part is stated, the kernel soft, the thickness nearest to the wanted one; then the least
+    noise and the most slices."""
+    spec, noise = series.spec, series.noise or 0.0
+    unstated = any(gate.gate == "body part" and gate.outcome is GateOutcome.MARKED for gate in series.gates)
+    sharp = spec.wanted_noise is not None and noise > spec.wanted_noise
+    away = abs(series.facts.thickness_mm - spec.wanted_thickness_mm)
+    return unstated, sharp, away, round(noise), -series.facts.slices, series.uid
 
 
 def why_other(taken: Series, other: Series) -> str:
-    """Why one series was taken rather than the other, in words."""
-    wanted = f"{taken.spec.wanted_thickness_mm:g} mm"
+    """Why one series was taken rather than the other, in words: the first difference that counts."""
     name = taken.stack.slices[0].header.series_number
     series = f"series {name}" if name is not None else "another series"
-    if preference(taken)[0] < preference(other)[0]:
-        return (
-            f"{series} was taken: its slices of {taken.facts.thickness_mm:g} mm are nearer to the {wanted} that the "
-            f"model wants than these of {other.facts.thickness_mm:g} mm"
-        )
-    if taken.facts.slices > other.facts.slices:
-        return f"{series} was taken: it has {taken.facts.slices} slices, this one {other.facts.slices}"
-    return f"{series} was taken: this one is its equal"
+    mine, theirs = preference(taken), preference(other)
+    noise = f"noise of {taken.noise or 0:.0f} in soft tissue against {other.noise or 0:.0f} in this one"
+    thickness = (
+        f"its slices of {taken.facts.thickness_mm:g} mm are nearer to the {taken.spec.wanted_thickness_mm:g} mm that "
+        f"the model wants than these of {other.facts.thickness_mm:g} mm"
+    )
+    whys = (
+        "its body part is stated, that of this one is not",
+        f"its kernel is not as sharp, with a {noise}",
+        thickness,
+        f"it has less noise, with a {noise}",
+        f"it has {taken.facts.slices} slices, this one {other.facts.slices}",
+        "this one is its equal",
+    )
+    place = next(number for number, (one, two) in enumerate(zip(mine, theirs, strict=True)) if one != two)
+    return f"{series} was taken: {whys[place]}"
 
 
 def score_series(series: Series, pool: DecodePool) -> tuple[VolumeScreening, tuple[Explanation, ...]]:
@@ -176,34 +214,52 @@ def score_series(series: Series, pool: DecodePool) -> tuple[VolumeScreening, tup
 
 
 def pixel_gates(series: Series, pool: DecodePool) -> tuple[GateResult, ...]:
-    """What a look at some slices says of the values, for a bundle that is given modality values."""
-    if series.bundle.manifest.prepare.values is not Values.MODALITY:
-        return ()
+    """What a look at some slices says of modality values, or of pictures for a bundle that is given those."""
     count = len(series.stack.slices)
     places = sorted({round(share * (count - 1)) for share in np.linspace(0.1, 0.9, LOOKED_AT)})
     seen = []
     for place in places:
         try:
-            seen.append(modality_values(read(series, series.stack.slices[place], pool))[::2, ::2])
+            seen.append(read(series, series.stack.slices[place], pool))
         except UnreadablePixels:
             continue  # told of when all slices are read
     if not seen:
         return ()
-    gates = [hounsfield_gate(np.stack(seen))]
+    if series.bundle.manifest.prepare.values is Values.MODALITY:
+        return value_gates(series, seen)
+    return picture_gates(seen)
+
+
+def value_gates(series: Series, seen: Sequence[StoredPixels]) -> tuple[GateResult, ...]:
+    """Whether the values of some slices are Hounsfield units, and how much noise they have."""
+    values = [modality_values(pixels) for pixels in seen]
+    gates = [hounsfield_gate(np.stack([one[::2, ::2] for one in values]))]
     if series.spec.max_noise is not None:
-        middle = modality_values(read(series, series.stack.slices[places[len(places) // 2]], pool))
-        gates.append(noise_gate(middle[np.newaxis], series.spec.max_noise))
+        gates.append(noise_gate(values[len(values) // 2][np.newaxis], series.spec.max_noise))
     return tuple(gates)
+
+
+def picture_gates(seen: Sequence[StoredPixels]) -> tuple[GateResult, ...]:
+    """Those of the first that is a grey picture, for scans at the edge may be empty; else those of the first one."""
+    gates = [(grey_gate(one.values), pixel_statistics_gate(one.values)) for one in seen]
+    return next((pair for pair in gates if not first_stop(pair)), gates[0])
 
 
 def read(series: Series, one: Slice, pool: DecodePool) -> StoredPixels:
     """A slice's stored values. Raises UnreadablePixels."""
-    path = series.instances[one.header.sop_instance_uid].path
-    return pool.read(path, one.header, at_least_px=needed_px(series.bundle.manifest.prepare), frame=one.frame)
+    path, prepare_spec = series.instances[one.header.sop_instance_uid].path, series.bundle.manifest.prepare
+    pixels = pool.read(path, one.header, at_least_px=needed_px(prepare_spec), frame=one.frame)
+    return padding_as_air(pixels) if prepare_spec.values is Values.MODALITY else pixels
 
 
-def prepared_slices(series: Series, pool: DecodePool) -> Iterator[tuple[int, Slice, Prepared | UnreadablePixels]]:
-    """Each slice as the network takes it, or what is wrong with its pixels."""
+def prepared_slices(
+    series: Series, pool: DecodePool, batch: NDArray[np.float32] | None = None
+) -> Iterator[tuple[int, Slice, Prepared | UnreadablePixels]]:
+    """Each slice as the network takes it, or what is wrong with its pixels.
+
+    Tensors lie in `batch` where given, float32 (n, channels, height, width): each stays as it is for n further ones.
+    """
+    spec, count = series.bundle.manifest.prepare, 0
     for place, one in enumerate(series.stack.slices):
         try:
             pixels = read(series, one, pool)
@@ -213,27 +269,31 @@ def prepared_slices(series: Series, pool: DecodePool) -> Iterator[tuple[int, Sli
         rows, columns = pixels.values.shape[:2]
         # A bundle that takes any orientation reads slices as their device shows them.
         turned = as_read(one.plane, rows, columns) if series.spec.orientations else unturned(rows, columns)
-        yield place, one, prepare(pixels, series.bundle.manifest.prepare, turned)
+        yield place, one, prepare(pixels, spec, turned, None if batch is None else batch[count % len(batch)])
+        count += 1
+
+
+def empty_batch(series: Series, size: int = BATCH) -> NDArray[np.float32]:
+    """(size, channels, height, width), to be filled."""
+    spec = series.bundle.manifest.prepare
+    return np.empty((size, spec.channels, spec.height, spec.width), np.float32)
 
 
 def score_slices(series: Series, pool: DecodePool) -> Scored:
     """Every slice that can be read, in batches."""
-    outcomes, slices, places, unreadable, to_image = [], [], [], [], None
-    batch: list[NDArray[np.float32]] = []
-    count = len(series.stack.slices)
-    for place, one, result in prepared_slices(series, pool):
+    outcomes, slices, places, unreadable, to_image = [], [], [], [], []
+    batch, count = empty_batch(series), len(series.stack.slices)
+    for place, one, result in prepared_slices(series, pool, batch):
         if isinstance(result, UnreadablePixels):
             unreadable.append(f"slice {place + 1} of {count}: {result.sentence}")
             continue
         slices.append(one)
         places.append(place)
-        to_image = result.to_image
-        batch.append(result.tensor)
-        if len(batch) == BATCH:
-            outcomes.append(series.bundle.score(np.stack(batch)))
-            batch = []
-    if batch:
-        outcomes.append(series.bundle.score(np.stack(batch)))
+        to_image.append(result.to_image)
+        if len(slices) % BATCH == 0:
+            outcomes.append(series.bundle.score(batch))
+    if waiting := len(slices) % BATCH:
+        outcomes.append(series.bundle.score(batch[:waiting]))
     empty = np.zeros((0, 0), np.float32)
     return Scored(
         tuple(slices),
@@ -241,7 +301,7 @@ def score_slices(series: Series, pool: DecodePool) -> Scored:
         np.concatenate([one.logits for one in outcomes]) if outcomes else empty,
         np.concatenate([one.features for one in outcomes]) if outcomes else empty,
         np.concatenate([one.maps for one in outcomes]) if outcomes else empty,
-        to_image or ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+        tuple(to_image),
         tuple(unreadable),
     )
 
@@ -288,18 +348,16 @@ def leading(series_scores: VolumeScreening, finding: str) -> int:
 
 def gradcams(series: Series, scored: Scored) -> tuple[Explanation, ...]:
     """Grad-CAM of each finding: one plane for each scored slice."""
-    manifest = series.bundle.manifest
-    placed = compose(scored.to_image, cells_to_input(manifest.network.name))
+    manifest, explanations = series.bundle.manifest, []
     values = from_activation_maps(scored.maps)
-    return tuple(
-        Explanation(
-            series_map_header(
-                series, scored.slices, int(scored.logits[:, number].argmax()), finding.name, METHOD, placed
-            ).model_copy(update={"parameters": {"layer": manifest.network.map_layer, "relu": True}}),
-            np.ascontiguousarray(values[:, number]),
-        )
-        for number, finding in enumerate(manifest.findings)
-    )
+    for number, finding in enumerate(manifest.findings):
+        driving = int(scored.logits[:, number].argmax())
+        placed = compose(scored.to_image[driving], cells_to_input(manifest.network.name))
+        header = series_map_header(series, scored.slices, driving, finding.name, METHOD, placed)
+        parameters = {"layer": manifest.network.map_layer, "relu": True}
+        own = np.ascontiguousarray(values[:, number])
+        explanations.append(Explanation(header.model_copy(update={"parameters": parameters}), own))
+    return tuple(explanations)
 
 
 def series_map_header(
@@ -337,5 +395,5 @@ def series_saliency(series: Series, pool: DecodePool, finding: str) -> Explanati
         headers.append(made.header)
         slices.append(one)
     driving = int(np.argmax(logits))
-    header = series_map_header(series, slices, driving, finding, headers[0].method, headers[0].to_image)
+    header = series_map_header(series, slices, driving, finding, headers[driving].method, headers[driving].to_image)
     return Explanation(header.model_copy(update={"parameters": headers[0].parameters}), np.stack(planes))

@@ -4,10 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_schemas.bundle import Accepts, OodSpec
+from data_schemas.bundle import Accepts, OodSpec, Values
 from data_schemas.gate import GateOutcome, GateResult
 from data_schemas.study import InstanceHeader, StudyHeader
+from triage.gates.body_part import body_part_gate
+from triage.gates.contrast import contrast_gate
 from triage.gates.distribution import distribution_gate
+from triage.gates.encoding import colour_gate
+from triage.gates.modality import modality_gate
 from triage.gates.order import first_stop, header_gates
 
 CHEST = Accepts(
@@ -65,8 +69,6 @@ def test_a_frontal_adult_chest_passes_everything() -> None:
         ("view", {"view_position": "", "series_description": "W Chest Lat."}, "lateral or oblique view"),
         ("view", {"view_position": "LPO"}, "view LPO is not one the model reads"),
         ("frames", {"frames": 12}, "12 frames"),
-        ("colour", {"photometric_interpretation": "RGB", "samples_per_pixel": 3}, "colour image"),
-        ("colour", {"photometric_interpretation": "PALETTE COLOR"}, "colour image"),
         ("bits", {"bits_stored": 20}, "20 bits stored do not fit 16 allocated"),
         ("bits", {"bits_stored": 1, "high_bit": 0}, "too few grey levels"),
         ("size", {"rows": 100, "columns": 100}, "too small"),
@@ -86,6 +88,9 @@ def test_what_stops_an_image_is_said_in_words(name: str, changes: dict[str, obje
         ("modality", {"modality": "OT", "sop_class_uid": SECONDARY_CAPTURE}, "secondary capture"),
         ("body part", {"body_part": ""}, "not stated"),
         ("view", {"view_position": ""}, "not stated"),
+        ("body part", {"body_part": "PORTABLE ROUTINE"}, "names no known body part"),
+        ("colour", {"photometric_interpretation": "RGB", "samples_per_pixel": 3}, "stored as colour"),
+        ("colour", {"photometric_interpretation": "PALETTE COLOR"}, "stored as colour"),
         ("bits", {"high_bit": 15}, "unusual high bit"),
         ("processing", {"presentation_intent": "FOR PROCESSING"}, "raw detector image"),
         ("burned-in text", {"burned_in_annotation": "YES"}, "burned into the image"),
@@ -125,3 +130,83 @@ def test_a_distant_or_undefined_image_is_stopped(distance: float) -> None:
     spec = OodSpec(statistics_sha256="", threshold=10.0, kept=0.99)
     assert distribution_gate(distance, spec).outcome is GateOutcome.STOPPED
     assert distribution_gate(10.0, spec).outcome is GateOutcome.PASSED
+
+
+HEAD = Accepts(modalities=("CT",), body_parts=("HEAD", "BRAIN", "SKULL"), without_contrast=True)
+EYE = Accepts(modalities=("OPT", "OP"), body_parts=("EYE", "RETINA"))
+
+
+@pytest.mark.parametrize(
+    ("stated", "outcome"),
+    [
+        ("HEAD", GateOutcome.PASSED),
+        ("ROUTINE HEAD", GateOutcome.PASSED),
+        ("Head W/O", GateOutcome.PASSED),
+        ("KOPF", GateOutcome.PASSED),
+        ("CRANIO", GateOutcome.PASSED),
+        ("BRAIN, SKULL", GateOutcome.PASSED),
+        ("", GateOutcome.MARKED),
+        ("CTA", GateOutcome.MARKED),
+        ("STROKE PROTOCOL", GateOutcome.MARKED),
+        ("\u982d\u90e8", GateOutcome.MARKED),
+        ("HEADNECK", GateOutcome.STOPPED),
+        ("HEAD AND NECK", GateOutcome.STOPPED),
+        ("CSPINE", GateOutcome.STOPPED),
+        ("SINUS", GateOutcome.STOPPED),
+        ("CHEST", GateOutcome.STOPPED),
+    ],
+)
+def test_a_head_is_known_by_what_scanners_call_it(stated: str, outcome: GateOutcome) -> None:
+    assert body_part_gate(FRONTAL.model_copy(update={"body_part": stated}), HEAD).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("agent", "outcome"),
+    [
+        ("", GateOutcome.PASSED),
+        ("NONE", GateOutcome.PASSED),
+        ("no", GateOutcome.PASSED),
+        ("W/O CONTRAST", GateOutcome.PASSED),
+        ("ORAL", GateOutcome.PASSED),
+        ("ORAL & IV", GateOutcome.STOPPED),
+        ("NON-IONIC 350", GateOutcome.STOPPED),
+        ("Omnipaque 350", GateOutcome.STOPPED),
+        ("APPLIED", GateOutcome.STOPPED),
+    ],
+)
+def test_contrast_medium_stops_what_a_model_reads_without(agent: str, outcome: GateOutcome) -> None:
+    header = FRONTAL.model_copy(update={"contrast_agent": agent})
+    assert contrast_gate(header, HEAD).outcome is outcome
+    assert contrast_gate(header, CHEST).outcome is GateOutcome.PASSED
+
+
+def test_contrast_medium_is_named_to_the_reader() -> None:
+    gate = contrast_gate(FRONTAL.model_copy(update={"contrast_agent": "Omnipaque 350"}), HEAD)
+    assert gate.sentence == "contrast medium was given (omnipaque 350); the model reads scans without"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reader"),
+    [
+        ({"modality": "OT", "body_part": "EYE"}, EYE),
+        ({"modality": "", "body_part": "RETINA"}, EYE),
+        ({"modality": "SC", "body_part": "", "series_description": "OCT macula 6 mm"}, EYE),
+        ({"modality": "OT", "body_part": "CHEST"}, CHEST),
+        ({"modality": "OT", "body_part": "HEAD"}, HEAD),
+        ({"modality": "OT", "body_part": "HAND"}, None),
+        ({"modality": "OT", "body_part": "", "series_description": ""}, None),
+        ({"modality": "US", "body_part": "EYE"}, None),
+    ],
+)
+def test_a_capture_that_hides_its_device_goes_by_its_body_part(
+    changes: dict[str, object], reader: Accepts | None
+) -> None:
+    capture = FRONTAL.model_copy(update={"sop_class_uid": SECONDARY_CAPTURE, **changes})
+    takers = [one for one in (CHEST, HEAD, EYE) if modality_gate(capture, one).outcome is GateOutcome.MARKED]
+    assert takers == ([reader] if reader else [])
+
+
+def test_colour_holds_no_values_of_a_modality() -> None:
+    colour = FRONTAL.model_copy(update={"photometric_interpretation": "RGB", "samples_per_pixel": 3, "modality": "CT"})
+    gate = colour_gate(colour, Values.MODALITY)
+    assert (gate.outcome, gate.sentence) == (GateOutcome.STOPPED, "stored as colour (RGB), which holds no CT values")

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from data_schemas.gate import GateOutcome
-from triage.gates.pixel_statistics import pixel_statistics_gate
+from triage.gates.pixel_statistics import grey_gate, pixel_statistics_gate
 
 
 def picture() -> NDArray[np.uint16]:
@@ -33,3 +33,25 @@ def test_the_verdict_and_its_words(values: NDArray[np.integer], outcome: GateOut
     result = pixel_statistics_gate(values)
     assert result.outcome is outcome
     assert words in result.sentence
+
+
+def grey_in_colour() -> NDArray[np.uint8]:
+    return np.repeat((picture() // 16).astype(np.uint8)[..., np.newaxis], 3, axis=2)
+
+
+def test_a_grey_picture_stored_as_colour_is_grey_also_with_marks_and_the_noise_of_jpeg() -> None:
+    values = grey_in_colour()
+    assert grey_gate(values).outcome is GateOutcome.PASSED
+    noise = np.random.default_rng(2).integers(-8, 9, values.shape)
+    noisy = np.clip(values + noise, 0, 255).astype(np.uint8)
+    noisy[:10, :100] = (255, 0, 0)
+    assert grey_gate(noisy).outcome is GateOutcome.PASSED
+    assert grey_gate(picture()).outcome is GateOutcome.PASSED
+
+
+def test_a_colour_picture_is_named_with_how_much_of_it_has_a_colour() -> None:
+    values = grey_in_colour()
+    values[:300, :, 2] = 255 - values[:300, :, 2]
+    gate = grey_gate(values)
+    assert gate.outcome is GateOutcome.STOPPED
+    assert gate.sentence.startswith("a colour picture: 4")

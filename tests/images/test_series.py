@@ -128,7 +128,29 @@ def test_two_phases_are_told_from_duplicates() -> None:
 
 def test_uneven_distances_are_no_missing_slices() -> None:
     headers = [header(n, (0, 0, z)) for n, z in enumerate([0, 4.2, 8.4, 12.6, 13.7, 21.1, 28.5])]
-    assert faults(headers) == {StackFault.SPACING: "the distance between slices is uneven: 1.1 to 7.4 mm"}
+    assert faults(headers) == {StackFault.SPACING: "the distance between slices is uneven: 4.2 mm, then 1.1, then 7.4"}
+
+
+def at(places: list[float]) -> list[InstanceHeader]:
+    return [header(number, (0.0, 0.0, place)) for number, place in enumerate(places)]
+
+
+@pytest.mark.parametrize("thick", [4, 10, 20])
+def test_thin_slices_below_and_thick_ones_above_are_no_missing_slices(thick: int) -> None:
+    thin = [2.5 * number for number in range(16)]
+    places = [*thin, *(37.5 + 5.0 * number for number in range(1, thick + 1))]
+    assert faults(at(places)) == {StackFault.SPACING: "the distance between slices is uneven: 2.5 mm, then 5.0"}
+
+
+def test_a_slice_missing_among_the_thick_ones_is_told_from_the_change() -> None:
+    places = [*(2.5 * number for number in range(16)), *(37.5 + 5.0 * number for number in (1, 2, 3, 5, 6, 7))]
+    found = faults(at(places))
+    assert found[StackFault.MISSING] == "1 slice is missing: a gap of 10.0 mm where slices are 5.0 mm apart"
+    assert found[StackFault.SPACING] == "the distance between slices is uneven: 2.5 mm, then 5.0"
+
+
+def test_places_that_are_rounded_are_even() -> None:
+    assert faults(at([round(0.625 * number, 2) for number in range(200)])) == {}
 
 
 def test_a_tilted_gantry_is_told_in_degrees_and_the_affine_leans() -> None:
@@ -187,7 +209,11 @@ def test_one_slice_is_a_stack_too() -> None:
 @pytest.mark.parametrize(
     ("folder", "slices", "sentences"),
     [
-        ("ge_head_ct", 28, ["the distance between slices is uneven: 1.1 to 7.0 mm", "tilted by 18.5 degrees"]),
+        (
+            "ge_head_ct",
+            28,
+            ["the distance between slices is uneven: 4.0 mm, then 1.1, then 7.0", "tilted by 18.5 degrees"],
+        ),
         ("ct_gantry_tilt_d2n", 4, ["tilted by 14.0 degrees"]),
         ("ct_slice_increment_d2n", 4, ["1 slice is missing: a gap of 1.5 mm", "tilted by 15.5 degrees"]),
         ("mr_series_d2n", 4, []),

@@ -1,13 +1,16 @@
 """The path of a series: a stack by position, gates for each fault, one score through every slice, the best series."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
-from pydicom import dcmread
-from pydicom.uid import JPEGLSLossless, generate_uid
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.uid import EnhancedCTImageStorage, JPEGLSLossless, generate_uid
 
+from data_schemas.bundle import VolumeSpec
 from data_schemas.gate import GateOutcome
 from data_schemas.score import ScreeningStatus, StudyScreening, VolumeScreening
 from data_schemas.volume import Orientation, StackFault
@@ -20,9 +23,10 @@ from triage.images.headers import ReadLimits, read_header
 from triage.images.nifti import nifti_bytes
 from triage.images.series import stack_series
 from triage.intake.nifti import as_dicom, origin_of
-from triage.models.bundle import Bundle, load_bundle
+from triage.models.bundle import Bundle, load_bundle, read_manifest
 from triage.models.cells import on_original
 from triage.screening import explain, screen
+from triage.settings import SHIPPED_BUNDLES
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +66,7 @@ def test_a_real_head_is_scored_through_every_slice(
     assert facts is not None
     assert (facts.slices, facts.tilt_deg, facts.orientation) == (28, 18.5, Orientation.AXIAL)
     assert reason(volume, StackFault.TILT) == "the gantry was tilted by 18.5 degrees"
-    assert reason(volume, StackFault.SPACING) == "the distance between slices is uneven: 1.1 to 7.0 mm"
+    assert reason(volume, StackFault.SPACING) == "the distance between slices is uneven: 4.0 mm, then 1.1, then 7.0"
     assert len(volume.slices) == 28
     positions = [one.position_mm for one in volume.slices]
     assert positions == sorted(positions)
@@ -273,3 +277,122 @@ def test_the_same_head_as_nifti_gets_the_same_score(
     other, _ = screen(study_of(converted), [slice_reader], pool)
     again = {score.finding: score.probability for score in other.findings}
     assert again == pytest.approx({score.finding: score.probability for score in plain.findings}, abs=1e-3)
+
+
+def test_localizers_and_reformats_beside_a_real_head_are_left_out_with_a_note(
+    tmp_path: Path, real_head: list[Path], slice_reader: Bundle, pool: DecodePool
+) -> None:
+    kinds = {"scout": ["ORIGINAL", "PRIMARY", "LOCALIZER"], "mip": ["DERIVED", "SECONDARY", "MIP"]}
+    others = [
+        changed(real_head[9], tmp_path / f"{name}.dcm", SOPInstanceUID=generate_uid(), ImageType=kind)
+        for name, kind in kinds.items()
+    ]
+    screening, _ = screen(study_of(*real_head, *others), [slice_reader], pool)
+    plain, _ = screen(study_of(*real_head), [slice_reader], pool)
+    assert screening.findings == plain.findings
+    found = reason(only(screening), "left out")
+    assert found.startswith("2 images are left out: ")
+    assert {"a localizer", "derived from other images of the series"} == set(found.partition(": ")[2].split(", "))
+
+
+def test_another_pixel_spacing_mixed_in_is_named(
+    tmp_path: Path, real_head: list[Path], slice_reader: Bundle, pool: DecodePool
+) -> None:
+    other = changed(real_head[9], tmp_path / "c.dcm", PixelSpacing=[0.9, 0.9])
+    screening, _ = screen(study_of(*real_head[:9], other, *real_head[10:]), [slice_reader], pool)
+    assert stops(only(screening)) == {
+        StackFault.SIZE: "slices of different size or spacing are mixed in one series (1 of 28 differ)"
+    }
+
+
+def test_a_second_series_mixed_in_is_told_apart_and_says_why_it_was_not_taken(
+    tmp_path: Path, real_head: list[Path], slice_reader: Bundle, pool: DecodePool
+) -> None:
+    first = dcmread(real_head[0])
+    others = ct_series(
+        tmp_path, head(12), gap_mm=2.0, StudyInstanceUID=first.StudyInstanceUID, PatientAge=first.get("PatientAge")
+    )
+    mixed = [path for pair in zip(real_head, [*others, *real_head], strict=False) for path in pair]
+    screening, _ = screen(study_of(*dict.fromkeys([*mixed, *real_head])), [slice_reader], pool)
+    plain, _ = screen(study_of(*real_head), [slice_reader], pool)
+    assert screening.findings == plain.findings
+    found = {one.series_instance_uid: one for one in screening.volumes}
+    assert len(found[first.SeriesInstanceUID].slices) == 28
+    [other] = [one for uid, one in found.items() if uid != first.SeriesInstanceUID]
+    assert "was taken: its slices of 4 mm are nearer to the 5 mm" in other.not_taken
+
+
+def test_an_enhanced_ct_scores_as_its_single_frames_do(tmp_path: Path, slice_reader: Bundle, pool: DecodePool) -> None:
+    paths = ct_series(tmp_path / "a", head(10, bleed=True))
+    plain, _ = screen(study_of(*paths), [slice_reader], pool)
+    other, _ = screen(study_of(enhanced(paths, tmp_path / "b.dcm")), [slice_reader], pool)
+    assert other.findings == plain.findings
+    assert [one.position_mm for one in only(other).slices] == [one.position_mm for one in only(plain).slices]
+    assert [one.frame for one in only(other).slices] == list(range(9, -1, -1))
+
+
+def enhanced(paths: list[Path], to: Path) -> Path:
+    """The slices as frames of one Enhanced CT object (PS3.3 A.38), from the head down, rescaled frame by frame."""
+    slices = [dcmread(path) for path in reversed(paths)]
+    dataset = dcmread(paths[0])
+    dataset.SOPClassUID, dataset.SOPInstanceUID = EnhancedCTImageStorage, generate_uid()
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    shared, frames = Dataset(), []
+    shared.PixelMeasuresSequence = [picked(dataset, "PixelSpacing", "SliceThickness")]
+    shared.PlaneOrientationSequence = [picked(dataset, "ImageOrientationPatient")]
+    for one in slices:
+        frame = Dataset()
+        frame.PlanePositionSequence = [picked(one, "ImagePositionPatient")]
+        frame.PixelValueTransformationSequence = [picked(one, "RescaleSlope", "RescaleIntercept")]
+        frames.append(frame)
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope"):
+        delattr(dataset, keyword)
+    dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = [shared], frames
+    dataset.NumberOfFrames = len(slices)
+    dataset.PixelData = b"".join(one.PixelData for one in slices)
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dcmwrite(to, dataset, enforce_file_format=True)
+    return to
+
+
+def picked(dataset: Dataset, *keywords: str) -> Dataset:
+    """Some attributes of it."""
+    item = Dataset()
+    for keyword in keywords:
+        setattr(item, keyword, dataset[keyword].value)
+    return item
+
+
+def nifti(folder: Path, values: np.ndarray, modality: str, affine: np.ndarray | None = None) -> Path:
+    nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(values.transpose(2, 1, 0)), affine), folder / "a.nii")
+    return as_dicom(origin_of(folder / "a.nii", "a.nii", modality), folder, ReadLimits())
+
+
+@pytest.mark.parametrize(
+    ("modality", "values", "words"),
+    [
+        ("", head(), "a NIfTI volume does not say what made it; send it again with its modality, such as CT"),
+        ("MR", head(), "no installed model reads MR"),
+        ("CT", np.clip(head(), 0, 255).astype(np.uint8), "cannot be Hounsfield units: there is no air"),
+    ],
+)
+def test_a_nifti_volume_that_no_model_may_read_says_why(
+    tmp_path: Path, slice_reader: Bundle, pool: DecodePool, modality: str, values: np.ndarray, words: str
+) -> None:
+    screening, _ = screen(study_of(nifti(tmp_path, values, modality, np.diag([-2.0, -2, 5, 1]))), [slice_reader], pool)
+    assert screening.status is ScreeningStatus.NOT_SCORED
+    assert screening.urgency.reason.endswith(words)
+
+
+def test_a_nifti_volume_without_orientation_is_marked_by_the_shipped_gates(
+    tmp_path: Path, slice_reader: Bundle, pool: DecodePool
+) -> None:
+    tolerates = (*slice_reader.manifest.accepts.volume.tolerates, StackFault.POSITION)  # type: ignore[union-attr]
+    volume = slice_reader.manifest.accepts.volume.model_copy(update={"tolerates": tolerates})  # type: ignore[union-attr]
+    accepts = slice_reader.manifest.accepts.model_copy(update={"volume": volume})
+    bundle = replace(slice_reader, manifest=slice_reader.manifest.model_copy(update={"accepts": accepts}))
+    screening, _ = screen(study_of(nifti(tmp_path, head(), "CT")), [bundle], pool)
+    assert screening.status is ScreeningStatus.RANKED
+    assert reason(only(screening), StackFault.POSITION).startswith("no image of the series states where it lies")
+    assert StackFault.POSITION in (read_manifest(SHIPPED_BUNDLES / "head_ct").accepts.volume or VolumeSpec()).tolerates

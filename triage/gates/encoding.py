@@ -1,5 +1,6 @@
 """Is the image one grey plane whose numbers mean what the header says?"""
 
+from data_schemas.bundle import Values
 from data_schemas.gate import GateResult
 from data_schemas.study import InstanceHeader
 from triage.gates.verdicts import marked, passed, stopped
@@ -7,12 +8,18 @@ from triage.gates.verdicts import marked, passed, stopped
 GREY = ("MONOCHROME1", "MONOCHROME2")
 
 
-def colour_gate(header: InstanceHeader) -> GateResult:
-    """Photometric Interpretation (0028,0004) is grey."""
+def colour_gate(header: InstanceHeader, values: Values = Values.DISPLAY) -> GateResult:
+    """Photometric Interpretation (0028,0004) is grey.
+
+    Captures of grey pictures are often stored as colour; what a person sees of them may be read, once `grey_gate` has
+    looked. The modality's own values are lost in them.
+    """
     value = header.photometric_interpretation or "absent"
     if header.photometric_interpretation in GREY and header.samples_per_pixel == 1:
         return passed("colour", "grey image", value)
-    return stopped("colour", f"colour image ({value}), not a radiograph", value)
+    if values is Values.MODALITY:
+        return stopped("colour", f"stored as colour ({value}), which holds no {header.modality} values", value)
+    return marked("colour", f"stored as colour ({value}); its pixels say whether it is grey", value)
 
 
 def frames_gate(header: InstanceHeader) -> GateResult:

@@ -13,5 +13,7 @@ def geometry_gate(header: InstanceHeader, accepts: Accepts) -> GateResult:
     if shorter < accepts.min_side_px:
         return stopped("size", f"{value} pixels is too small; {accepts.min_side_px} a side are needed", value)
     if longer > accepts.max_aspect * shorter:
-        return stopped("size", f"{value} pixels is too long for a radiograph", value)
+        return stopped(
+            "size", f"{value} pixels is too long; the model reads sides of up to {accepts.max_aspect:g} to 1", value
+        )
     return passed("size", f"{value} pixels", value)

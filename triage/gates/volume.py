@@ -3,12 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from data_schemas.bundle import Accepts, VolumeSpec
+from data_schemas.bundle import Accepts, Values, VolumeSpec
 from data_schemas.gate import GateResult
 from data_schemas.study import StudyHeader
-from data_schemas.volume import VolumeFacts
+from data_schemas.volume import StackFault, VolumeFacts
 from triage.gates.age import age_gate
 from triage.gates.body_part import body_part_gate
+from triage.gates.contrast import contrast_gate
 from triage.gates.encoding import bits_gate, burned_in_gate, colour_gate
 from triage.gates.geometry import geometry_gate
 from triage.gates.modality import modality_gate
@@ -21,16 +22,20 @@ TISSUE = (-20.0, 100.0)
 """Hounsfield units of soft tissue."""
 LEAST_TISSUE = 0.02
 DENSEST = 32_767.0
+WITHIN_MM = 0.01
 
 
-def series_gates(study: StudyHeader, stack: Stack, facts: VolumeFacts, accepts: Accepts) -> tuple[GateResult, ...]:
+def series_gates(
+    study: StudyHeader, stack: Stack, facts: VolumeFacts, accepts: Accepts, values: Values = Values.DISPLAY
+) -> tuple[GateResult, ...]:
     """Every gate of a series that needs no pixels; what the first slice's header says counts for all."""
     header, spec = stack.slices[0].header, accepts.volume or VolumeSpec()
     return (
         modality_gate(header, accepts),
         body_part_gate(header, accepts),
+        contrast_gate(header, accepts),
         age_gate(study, accepts),
-        colour_gate(header),
+        colour_gate(header, values),
         bits_gate(header),
         geometry_gate(header, accepts),
         burned_in_gate(header),
@@ -44,7 +49,7 @@ def stack_gates(stack: Stack, facts: VolumeFacts, spec: VolumeSpec) -> list[Gate
     """How many slices there are, each irregularity, and what was left out."""
     found = [count_gate(facts.slices, spec)]
     for one in stack.irregularities:
-        verdict = marked if one.fault in spec.tolerates else stopped
+        verdict = marked if tolerated(one.fault, facts, spec) else stopped
         found.append(verdict(one.fault, one.sentence))
     if not stack.irregularities and facts.slices > 1:
         found.append(passed("slices", f"slices lie evenly, {facts.gaps_mm[1]:g} mm apart", facts.gaps_mm[1]))
@@ -54,6 +59,16 @@ def stack_gates(stack: Stack, facts: VolumeFacts, spec: VolumeSpec) -> list[Gate
         words = "1 image is left out" if count == 1 else f"{count} images are left out"
         found.append(marked("left out", f"{words}: {reasons}", count))
     return found
+
+
+def tolerated(fault: StackFault, facts: VolumeFacts, spec: VolumeSpec) -> bool:
+    """Whether a series may be scored with that fault.
+
+    Where slices are missing, but none is further from the next one than those that the model wants, nothing is hidden
+    that it would see otherwise.
+    """
+    near = facts.gaps_mm[1] <= spec.wanted_thickness_mm + WITHIN_MM
+    return fault in spec.tolerates or (fault is StackFault.MISSING and near)
 
 
 def count_gate(slices: int, spec: VolumeSpec) -> GateResult:

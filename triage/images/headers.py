@@ -277,6 +277,7 @@ def instance_header(dataset: Dataset) -> InstanceHeader:
         frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
         acquisition_number=number(dataset, "AcquisitionNumber"),
         convolution_kernel=text(dataset, "ConvolutionKernel"),
+        contrast_agent=contrast_agent(dataset),
         burned_in_annotation=text(dataset, "BurnedInAnnotation").upper(),
         has_pixels=True,
     )
@@ -321,6 +322,12 @@ def patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
     """(0020,0020) when it has two parts."""
     values = texts(dataset, "PatientOrientation")
     return (values[0].upper(), values[1].upper()) if len(values) == 2 and all(values) else None
+
+
+def contrast_agent(dataset: Dataset) -> str:
+    """Contrast/Bolus Agent (0018,0010), else what the sequence of an enhanced object calls it (0018,0012)."""
+    items = dataset.get("ContrastBolusAgentSequence") or ()
+    return text(dataset, "ContrastBolusAgent") or next((text(item, "CodeMeaning") for item in items), "")
 
 
 VIEW_MEANINGS = (

@@ -28,6 +28,8 @@ MM_OF = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 THICKER = 1.5
 """An axis whose steps are this much longer than the others' is the one along which slices were made."""
 MAX_SLICES = 4000
+DATA_AT = 352
+"""Offset of the values in a file without extensions (NIfTI-1 standard)."""
 
 
 @dataclass(frozen=True)
@@ -213,10 +215,21 @@ def nifti_bytes(values: NDArray[Any], affine_lps: NDArray[np.float64], slope: fl
 
     A reader multiplies them by `slope`.
     """
-    image = nib.Nifti1Image(np.ascontiguousarray(values.transpose(2, 1, 0)), LPS_OF_RAS @ affine_lps)
-    image.header.set_xyzt_units("mm")
-    image.set_sform(LPS_OF_RAS @ affine_lps, code=1)
-    image.set_qform(LPS_OF_RAS @ affine_lps, code=1, strip_shears=True)
-    image.header.set_slope_inter(slope, 0.0)
-    content: bytes = image.to_bytes()
-    return content
+    slices, rows, columns = values.shape
+    return nifti_head((slices, rows, columns), values.dtype, affine_lps, slope) + values.tobytes()
+
+
+def nifti_head(
+    shape: tuple[int, int, int], dtype: np.dtype[Any], affine_lps: NDArray[np.float64], slope: float = 1.0
+) -> bytes:
+    """What such a file begins with; its slices follow one by one, as they lie in memory."""
+    header = nib.Nifti1Header()
+    header.set_data_shape(shape[::-1])
+    header.set_data_dtype(dtype)
+    header.set_xyzt_units("mm")
+    header.set_sform(LPS_OF_RAS @ affine_lps, code=1)
+    header.set_qform(LPS_OF_RAS @ affine_lps, code=1, strip_shears=True)
+    header.set_slope_inter(slope, 0.0)
+    header["vox_offset"] = DATA_AT
+    head: bytes = header.binaryblock
+    return head.ljust(DATA_AT, b"\0")

@@ -16,6 +16,10 @@ SAME_DIRECTION = 1e-3
 SAME_PLACE_MM = 0.01
 UNEVEN = 0.1
 """Distances between slices that differ by more than this part of their median are uneven."""
+RUN = 3
+"""As many equal gaps beside each other are another spacing, not missing slices."""
+MOST_SPACINGS = 4
+"""Up to so many spacings are told one by one."""
 LEAST_TILT_DEG = 0.5
 SHIFT_MM = 1.0
 """Slices that lie further than this from the line through the others are shifted."""
@@ -234,23 +238,46 @@ def uneven(positions: Sequence[float]) -> list[Irregularity]:
         found.append(Irregularity(fault=StackFault.MISSING, sentence=sentence))
     filled = gaps / (absent + 1)
     if (np.abs(filled - np.median(filled)) > UNEVEN * np.median(filled)).any():
-        sentence = f"the distance between slices is uneven: {filled.min():.1f} to {filled.max():.1f} mm"
+        sentence = f"the distance between slices is uneven: {distances(filled)}"
         found.append(Irregularity(fault=StackFault.SPACING, sentence=sentence))
     return found
+
+
+def distances(gaps: NDArray[np.float64]) -> str:
+    """A few spacings one after the other, more of them as a range."""
+    told = [float(np.median(run)) for run in np.split(gaps, run_starts(gaps)[1:])]
+    if len(told) <= MOST_SPACINGS:
+        first, *others = (f"{gap:.1f}" for gap in told)
+        return ", then ".join([f"{first} mm", *others])
+    return f"{gaps.min():.1f} to {gaps.max():.1f} mm"
 
 
 def absent_between(gaps: NDArray[np.float64]) -> NDArray[np.int64]:
     """How many slices are missing in each gap: it is a whole multiple of the gaps beside it, or of the usual one.
 
-    The gaps beside it come first, for a head is often scanned in thin slices below and thick ones above.
+    The gaps beside it come first, for a head is often scanned in thin slices below and thick ones above. Gaps that
+    are alike several times in a row are such a change.
     """
     usual = float(np.median(gaps))
-    odd = gaps[np.abs(gaps - usual) > UNEVEN * usual]
-    if odd.size and (multiples(odd, np.full_like(odd, usual)) >= 2).all():
+    odd, alike = np.abs(gaps - usual) > UNEVEN * usual, in_run(gaps)
+    if odd.any() and not alike[odd].any() and (multiples(gaps[odd], np.full(odd.sum(), usual)) >= 2).all():
         return np.maximum(multiples(gaps, np.full_like(gaps, usual)) - 1, 0)
     around = np.pad(gaps, 1)
     beside = np.maximum(around[:-2], around[2:])
-    return np.maximum(multiples(gaps, np.where(beside > 0, beside, gaps)) - 1, 0)
+    absent = np.maximum(multiples(gaps, np.where(beside > 0, beside, gaps)) - 1, 0)
+    return np.where(alike, 0, absent)
+
+
+def run_starts(gaps: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Where each run of equal gaps begins, the first at 0."""
+    changes = np.abs(np.diff(gaps)) > UNEVEN * gaps[:-1]
+    return np.concatenate([[0], np.flatnonzero(changes) + 1])
+
+
+def in_run(gaps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each gap is one of several equal ones in a row."""
+    lengths = np.diff(np.append(run_starts(gaps), gaps.size))
+    return np.repeat(lengths >= RUN, lengths)
 
 
 def multiples(gaps: NDArray[np.float64], units: NDArray[np.float64]) -> NDArray[np.int64]:

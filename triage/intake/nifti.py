@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
+from data_schemas.study import FROM_NIFTI
 from data_schemas.volume import SlicePlane
 from triage.images.headers import ReadLimits
 from triage.images.nifti import NiftiVolume, read_nifti
@@ -72,7 +73,7 @@ def described(volume: NiftiVolume, origin: Origin) -> Dataset:
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.PatientName = dataset.PatientID = ""
     dataset.StudyDescription = f"NIfTI {origin.name}"[:64]
-    dataset.SeriesDescription = "converted from NIfTI"
+    dataset.SeriesDescription = FROM_NIFTI
     dataset.DerivationDescription = f"converted from a NIfTI file with SHA-256 {origin.sha256}"
     dataset.SeriesNumber = dataset.InstanceNumber = 1
     dataset.BurnedInAnnotation = "NO"

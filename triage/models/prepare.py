@@ -51,37 +51,41 @@ class _Box:
     width: int
 
 
-def prepare(pixels: StoredPixels, spec: PrepareSpec, turn: Turn | None = None) -> Prepared:
+def prepare(
+    pixels: StoredPixels, spec: PrepareSpec, turn: Turn | None = None, out: NDArray[np.float32] | None = None
+) -> Prepared:
     """The network's input for one image and the way back to its pixels.
 
     `pixels` may have been read at a reduced resolution; its own way back is included. `turn` brings the image to how
     the network knows it, by default to the upright of a radiograph. Equal input gives an equal result, bit for bit.
+    The tensor is written into `out` where given, float32 (channels, height, width): new memory for each slice of a
+    series would take longer than filling it.
     """
     turn = turn or upright(pixels.header, *pixels.values.shape[:2])
     values = turn.apply(pixels.values)
     rows, columns = values.shape[:2]
     box = _box(rows, columns, spec)
     small = replace(pixels, values=reduce_by_area(values, box.height, box.width))
-    planes = _planes(small, spec)
-    grid = np.full((len(planes), spec.height, spec.width), -spec.mean / spec.std, dtype=np.float32)
-    inside = grid[:, box.top : box.top + box.height, box.left : box.left + box.width]
-    np.multiply(planes - np.float32(spec.mean), np.float32(1.0 / spec.std), out=inside)
-    tensor = np.repeat(grid, spec.channels, axis=0) if spec.values is Values.DISPLAY else grid
+    tensor = np.empty((spec.channels, spec.height, spec.width), np.float32) if out is None else out
+    if (box.height, box.width) != (spec.height, spec.width):
+        tensor.fill(-spec.mean / spec.std)
+    inside = tensor[:, box.top : box.top + box.height, box.left : box.left + box.width]
+    if spec.values is Values.DISPLAY:
+        shown = _to_unit(display(small), spec.low_percentile, spec.high_percentile)
+        inside[:] = (shown - np.float32(spec.mean)) * np.float32(1.0 / spec.std)
+    else:
+        _through_windows(modality_values(small), spec, inside)
     to_turned = _box_to_source(box, rows, columns)
     return Prepared(tensor, compose(pixels.to_image, compose(turn.to_image, to_turned)))
 
 
-def _planes(small: StoredPixels, spec: PrepareSpec) -> NDArray[np.float32]:
-    """(planes, height, width), 0 to 1: what a person sees, or modality values through each of the bundle's windows."""
-    if spec.values is Values.DISPLAY:
-        return _to_unit(display(small), spec.low_percentile, spec.high_percentile)[np.newaxis]
-    values = modality_values(small)
-    planes = np.empty((len(spec.windows), *values.shape), np.float32)
+def _through_windows(values: NDArray[np.float32], spec: PrepareSpec, planes: NDArray[np.float32]) -> None:
+    """Modality values (height, width) through each of the bundle's windows into its plane, normalised."""
+    low, high = np.float32(-spec.mean / spec.std), np.float32((1 - spec.mean) / spec.std)
     for plane, (center, width) in zip(planes, spec.windows, strict=True):
-        np.multiply(values, np.float32(1 / width), out=plane)
-        np.add(plane, np.float32(0.5 - center / width), out=plane)
-        np.clip(plane, np.float32(0), np.float32(1), out=plane)
-    return planes
+        np.multiply(values, np.float32(1 / (width * spec.std)), out=plane)
+        np.add(plane, np.float32((0.5 - center / width - spec.mean) / spec.std), out=plane)
+        np.clip(plane, low, high, out=plane)
 
 
 def needed_px(spec: PrepareSpec) -> int:
