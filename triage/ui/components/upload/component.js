@@ -1,6 +1,6 @@
 // The upload page: what is chosen goes into a queue that outlives the page, so it goes on while other pages are read.
 // @ts-check
-import { ask, el, instanceOf, level, say, settle } from "../shared.js";
+import { ask, el, ending, instanceOf, level, say, settle } from "../shared.js";
 import { List } from "./list.js";
 import { chosen, entriesOf, walked } from "./picked.js";
 import { Queue } from "./queue.js";
@@ -190,5 +190,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   settle(data);
   const upload = instanceOf(parentElement, (root) => new Upload(root, data));
   upload.start((uid) => setTriggerValue("open", uid));
-  return () => upload.stop();
+  return ending(upload);
 }

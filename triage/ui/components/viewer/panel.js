@@ -19,11 +19,13 @@ export class Panel {
     this.root = root;
     this.acts = acts;
     this.reader = new ReaderActions(acts);
+    this.evidence = el("div", { class: "evidence" });
+    root.append(this.evidence, this.reader.outcome);
   }
 
   /** Another study: nothing of the former one stays. */
   empty() {
-    this.root.replaceChildren();
+    this.evidence.replaceChildren();
     this.reader.empty();
   }
 
@@ -36,7 +38,7 @@ export class Panel {
     const { scrollTop } = this.root;
     const active = /** @type {any} */ (this.root.getRootNode()).activeElement?.dataset?.part;
     const open = new Set([...this.root.querySelectorAll("details[open]")].map((node) => /** @type {any} */ (node).dataset.name));
-    this.root.replaceChildren(...[
+    this.evidence.replaceChildren(...[
       reasonPart(study),
       this.findingsPart(study, view),
       this.mapPart(study, view),
