@@ -29,6 +29,7 @@ class Frame {
   /** @param {{page: string, language: string}} data */
   start(data) {
     document.documentElement.lang = data.language;
+    document.documentElement.dataset.framed = "";
     this.page = data.page;
     if (this.timer) return;
     this.timer = window.setInterval(this.seen, POLL_MS);
