@@ -24,7 +24,6 @@ KINDS = (
     "received", "refused", "conflict", "restored", "screened", "explained", "opened", "map shown",
     "verdict", "verdict withdrawn", "marked read", "read undone",
 )  # fmt: skip
-STATUSES = ("ranked", "not scored")
 METHODS = ("gradcam", "saliency")
 VERDICTS = ("agree", "over-called", "under-called")
 ACTORS = ("system", "command line", "reader")
@@ -77,13 +76,13 @@ def sentence(entry: TrailEntry, say: Say) -> str:
     values: dict[str, object] = {"who": actor_words(entry.actor, say), **entry.fields}
     if entry.kind not in (*KINDS, "marked unread"):
         return say("audit.other", who=values["who"], kind=entry.kind)
-    for name, known in (("status", STATUSES), ("method", METHODS), ("verdict", VERDICTS)):
+    for name, known in (("method", METHODS), ("verdict", VERDICTS)):
         if values.get(name) in known:
             values[name] = say(f"audit.{name}_{key_of(str(values[name]))}")
     key = key_of(entry.kind)
     if entry.kind == "verdict" and entry.fields.get("comment"):
         key = "verdict_with_comment"
-    for name in ("source", "why", "status", "level", "reason", "finding", "method", "verdict"):
+    for name in ("source", "why", "level", "reason", "finding", "method", "verdict"):
         values.setdefault(name, say("audit.unknown"))
     return say(f"audit.{key}", **values)
 

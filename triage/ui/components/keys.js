@@ -41,7 +41,7 @@ export function keySheet(entries, title) {
   const sheet = el(
     "dialog", { class: "keys", "aria-labelledby": id },
     el("div", { class: "keys-head" }, el("h2", { id, text: title }), close),
-    el("dl", {}, entries.map(([keys, words]) => [
+    el("dl", { class: entries.length > 12 ? "many" : null }, entries.map(([keys, words]) => [
       el("dt", {}, keys.split(" ").map((key) => el("kbd", { text: key }))), el("dd", { text: words }),
     ])),
   );

@@ -133,7 +133,7 @@ def map_row(desk: Desk, one: MapRecord, headers: dict[str, StudyHeader]) -> str:
     return (
         f'<tr><td class="num">{one.number}</td><td>{study_link(desk, one.study_instance_uid, headers)}{older}</td>'
         f'<td class="t-dim t-line" title="{escape(sop)}">…{escape(sop[-8:])}</td>'
-        f'<td><a href="/study?{address}">{escape(finding_words(header.finding))}</a></td>'
+        f'<td class="t-line"><a href="/study?{address}">{escape(finding_words(header.finding))}</a></td>'
         f'<td class="t-line">{escape(method)}</td>'
         f'<td class="num">{escape(largest)}</td><td>{when(desk, one.made_at)}</td>'
         f"<td>{escape(header.bundle.name)} {escape(header.bundle.version)}</td>"

@@ -109,6 +109,7 @@ export class Panel {
       el("div", { class: "map-row" }, button, methods, scales(view.scale, this.acts.scaleTo), el("label", {}, say("study.opacity"), slider)),
       el("div", { class: `scale ${view.scale}` }),
       el("div", { class: "ticks" }, ["0", short(map.maximum / 2), short(map.maximum)].map((text) => el("span", { text }))),
+      finding.positive ? null : el("p", { class: "words", text: say("study.map_below") }),
       el("p", { class: "words dim", text: say("study.map_words", { method: map.method_words, finding: finding.label, measure: map.measure }) }));
   }
 }
@@ -176,7 +177,7 @@ function findingCells(one) {
     el("span", { class: "label" }, one.label, one.lifts ? null : el("span", { class: "dim", text: ` ${say("study.experimental")}` })),
     el("span", { class: "bar" }, el("i", { style: `width:${percent(one.probability)}` }), el("b", { style: `left:${percent(one.operating_point)}` })),
     el("span", { class: "p", text: one.probability.toFixed(2) }),
-    el("span", { class: "acts", text: say("study.acts_from", { point: one.operating_point.toFixed(2) }) }),
+    el("span", { class: "acts", text: say(one.lifts ? "study.acts_from" : "study.point", { point: one.operating_point.toFixed(2) }) }),
   ];
 }
 
