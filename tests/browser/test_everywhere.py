@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.test_upload_page import until
 from tests.conftest import new_database
 from tests.ui.studies import arrive, screened
 from tests.web.served import ROOT, Served, served
@@ -143,11 +144,24 @@ def test_a_locked_database_is_told_and_the_page_goes_on_by_itself(
     store.engine.dispose()
 
 
+def test_a_part_of_the_page_that_does_not_come_is_asked_for_again(tab: Page, page: Served) -> None:
+    lost: list[str] = []
+    tab.route("**/parts/*/worklist/order.js", lambda route: (lost.append("module"), route.abort()))
+    tab.route("**/parts/*/worklist/component.js", lambda route: (lost.append("component"), route.abort()))
+    tab.goto(page.entry)
+    expect(tab.get_by_text("Research use, not for diagnosis", exact=True).first).to_be_visible()
+    until(tab, lambda: len(lost) >= 3)
+    tab.unroute("**/parts/*/worklist/component.js")
+    until(tab, lambda: "module" in lost)
+    tab.unroute("**/parts/*/worklist/order.js")
+    expect(tab.locator(SHOWN["worklist"]).first).to_be_visible()
+
+
 def test_a_server_that_is_gone_is_told_and_the_page_returns_with_it(tab: Page, tmp_path: Path) -> None:
     with served(tmp_path / "home") as page:
         tab.goto(page.entry)
-        tab.goto(f"{page.url}/upload")
-        expect(tab.get_by_text("Research use, not for diagnosis", exact=True).first).to_be_visible()
+        with tab.expect_response("**/api/state"):
+            tab.goto(f"{page.url}/upload")
         page.process.terminate()
         page.process.wait(30)
         expect(tab.locator('[data-fault="gone"] .text')).to_be_visible()

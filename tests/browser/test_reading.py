@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from data_schemas.study import StudyHeader
 from data_schemas.urgency import Level
@@ -244,6 +244,26 @@ def test_a_study_opens_by_its_address_alone(tab: Page, page: Served, store: Stor
     expect(tab.locator(".head .name")).to_have_text("DEEP, LINK")
     expect(tab.locator(".head")).to_contain_text("accession")
     expect(tab.locator(".head")).to_contain_text("1960-01-01")
+
+
+def test_who_a_study_is_of_is_never_cut_off(browser: Browser, page: Served, store: Store) -> None:
+    name, number = "Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine Adolph Charles", "0123456789" * 6 + "ABCD"
+    study = come(store, name, PatientID=number, AccessionNumber="ACC-0123456789AB", StudyDescription="Thorax " * 9)
+    tab = browser.new_context(viewport={"width": 1024, "height": 768}).new_page()
+    tab.goto(page.entry)
+    tab.goto(f"{page.url}/study?uid={study.study_instance_uid}")
+    image_is_drawn(tab)
+    for words in (name.replace("^", ", "), number, "1960-01-01", "ACC-0123456789AB"):
+        part = tab.locator(".head .name, .head .fact").filter(has_text=words)
+        cut, box = (
+            part.evaluate("node => node.scrollWidth > node.clientWidth + 1 && node.clientWidth > 0"),
+            part.bounding_box(),
+        )
+        assert not cut
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 1024
+    tab.context.close()
 
 
 def test_what_a_file_says_is_text_and_never_markup(tab: Page, page: Served, store: Store) -> None:

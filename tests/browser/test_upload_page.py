@@ -9,6 +9,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, Route, expect
 from pydicom.uid import generate_uid
@@ -323,6 +325,18 @@ def test_by_keyboard_alone_with_a_priority(tab: Page, quiet: Served, tmp_path: P
     tab.keyboard.press("Tab")
     tab.keyboard.press("Enter")
     expect(tab.locator(".head .name")).to_have_text("BATCH, 0")
+
+
+def test_what_made_a_nifti_volume_is_said_with_it(tab: Page, quiet: Served, tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((16, 16, 4), np.int16), np.eye(4)), tmp_path / "head.nii.gz")
+    show(tab, quiet)
+    choice = tab.get_by_label("NIfTI volumes, which do not say what made them, are")
+    expect(choice).to_have_value("")
+    choice.select_option("MR")
+    tab.locator("[data-part=files]").set_input_files(tmp_path / "head.nii.gz")
+    all_done(tab)
+    tab.get_by_role("link", name="Open").click()
+    expect(tab.locator(".series")).to_contain_text("MR")
 
 
 def focus(tab: Page, selector: str, key: str = "Tab") -> None:

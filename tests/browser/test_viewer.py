@@ -227,6 +227,18 @@ def test_colours_finding_and_strength_of_the_map_are_chosen(shown: Page) -> None
     expect(shown.get_by_text("Grad-CAM of Pleural effusion")).to_be_visible()
 
 
+def test_a_map_of_a_finding_below_its_point_says_so(shown: Page) -> None:
+    below = shown.get_by_text("This finding stays below its point.")
+    shown.keyboard.press("m")
+    expect(below).to_have_count(0)
+    shown.keyboard.press("3")
+    expect(shown.get_by_text("Grad-CAM of Mass")).to_be_visible()
+    expect(below).to_be_visible()
+    mass = shown.locator(".finding", has_text="Mass")
+    expect(mass).to_contain_text("experimental")
+    expect(mass).to_contain_text("point 0.41")
+
+
 def test_an_image_comes_once_and_the_next_study_is_fetched_ahead(tab: Page, page: Served, store: Store) -> None:
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url) if "/api/frames/" in request.url else None)

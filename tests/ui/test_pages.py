@@ -223,7 +223,7 @@ def test_the_audit_page_tells_the_trail_in_words_and_verifies_it(settings: Setti
         "Reader judged the result: over-called, with a comment",
         "Reader took the verdict back: over-called",
         "Reader judged the result: agree",
-        "Screened: ranked, HIGH, AI: lung opacity 0.83 (acts from 0.41)",
+        "Screened: HIGH, AI: lung opacity 0.83 (acts from 0.41)",
         "An image arrived (test)",
         "470 Chest",
         "10 entries",

@@ -3,7 +3,10 @@
 import io
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 from starlette.applications import Starlette
 
@@ -39,6 +42,17 @@ def test_a_radiograph_is_taken_in_with_the_chosen_priority(app: Starlette, insid
     assert record.ordered_priority is Level.STAT
     assert record.instances[0].path.read_bytes() == content
     assert list(site.settings.spool.iterdir()) == []
+
+
+def test_a_nifti_volume_is_of_the_modality_that_was_chosen(
+    app: Starlette, inside: dict[str, str], site: Site, tmp_path: Path
+) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 4), np.int16), np.eye(4)), tmp_path / "head.nii")
+    answer = send(app, inside, "head.nii", (tmp_path / "head.nii").read_bytes(), query="nifti=MR")
+    [report] = answer.json
+    assert report["accepted"] is True
+    [instance] = study_record(site.store, report["study_instance_uid"]).instances
+    assert instance.header.modality == "MR"
 
 
 def test_a_zip_gives_one_sentence_for_each_member(app: Starlette, inside: dict[str, str], site: Site) -> None:
@@ -94,7 +108,8 @@ def test_a_stated_length_beyond_the_limit_is_refused_unread(app: Starlette, insi
 
 
 @pytest.mark.parametrize(
-    ("name", "query", "length"), [("", "", "1"), ("a", "priority=SOON", "1"), ("a", "", "one"), ("a", "", "-5")]
+    ("name", "query", "length"),
+    [("", "", "1"), ("a", "priority=SOON", "1"), ("a", "nifti=a.b", "1"), ("a", "", "one"), ("a", "", "-5")],
 )
 def test_a_request_that_our_page_does_not_make_is_refused(
     app: Starlette, inside: dict[str, str], name: str, query: str, length: str

@@ -178,7 +178,7 @@ def provenance(record: StudyRecord) -> list[tuple[str, str]]:
             ("Weights SHA-256", screening.bundle.weights_sha256),
         ]
     lines += [("Images SHA-256", screening.images_sha256), ("Software", screening.software_version)]
-    lines += [(f"Time to {stage}", f"{seconds * 1000:.0f} ms") for stage, seconds in screening.seconds.items()]
+    lines += [(f"Time, {stage}", f"{seconds * 1000:.0f} ms") for stage, seconds in screening.seconds.items()]
     return lines
 
 

@@ -24,7 +24,6 @@ KINDS = (
     "received", "refused", "conflict", "restored", "screened", "explained", "opened", "map shown",
     "verdict", "verdict withdrawn", "marked read", "read undone", "operating point set", "operating point reset",
 )  # fmt: skip
-STATUSES = ("ranked", "not scored")
 METHODS = ("gradcam", "saliency")
 VERDICTS = ("agree", "over-called", "under-called")
 POINTS = ("before", "after", "own")
@@ -79,7 +78,7 @@ def sentence(entry: TrailEntry, say: Say) -> str:
     values: dict[str, object] = {"who": actor_words(entry.actor, say), **entry.fields}
     if entry.kind not in (*KINDS, "marked unread"):
         return say("audit.other", who=values["who"], kind=entry.kind)
-    for name, known in (("status", STATUSES), ("method", METHODS), ("verdict", VERDICTS)):
+    for name, known in (("method", METHODS), ("verdict", VERDICTS)):
         if values.get(name) in known:
             values[name] = say(f"audit.{name}_{key_of(str(values[name]))}")
     key = key_of(entry.kind)
@@ -88,7 +87,7 @@ def sentence(entry: TrailEntry, say: Say) -> str:
     for name in POINTS:
         if isinstance(values.get(name), float):
             values[name] = f"{values[name]:.3f}"
-    for name in ("source", "why", "status", "level", "reason", "finding", "method", "verdict", *POINTS, *MODEL):
+    for name in ("source", "why", "level", "reason", "finding", "method", "verdict", *POINTS, *MODEL):
         values.setdefault(name, say("audit.unknown"))
     return say(f"audit.{key}", **values)
 

@@ -3,6 +3,7 @@
 The page sends its files through `triage.web.uploads`, which goes on after a broken connection.
 """
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -23,6 +24,7 @@ from triage.web.site import ACTOR, Site
 
 NAME_HEADER = "x-file-name"
 MAX_NAME = 1024
+MODALITY = re.compile("[A-Z]{2,16}")
 
 
 async def upload(site: Site, request: Request) -> Response:
@@ -53,16 +55,20 @@ def name_of(request: Request) -> str:
 
 
 def sender_of(site: Site, request: Request) -> Sender:
-    """Who sends, with the `priority` that was chosen for files that state none. Raises ValueError."""
+    """Who sends, with what was chosen for files that do not state it: their `priority`, and of volumes in `nifti` the
+    modality. Raises ValueError."""
     priority = request.query_params.get("priority", "")
     if priority and priority not in list(Level):
         raise ValueError(f"there is no priority {priority[:20]!r}")
+    modality = request.query_params.get("nifti", "") or site.settings.nifti_modality.upper()
+    if modality and not MODALITY.fullmatch(modality):
+        raise ValueError(f"there is no modality {modality[:20]!r}")
     return Sender(
         ordered_priority=Level(priority) if priority else None,
         source="browser",
         actor=ACTOR,
         quiet_s=site.settings.quiet_seconds,
-        nifti_modality=site.settings.nifti_modality.upper(),
+        nifti_modality=modality,
     )
 
 

@@ -9,8 +9,21 @@ from triage.web.parts import version
 
 HERE = Path(__file__).parent
 # Streamlit imports a component's text from a blob, where a relative import leads nowhere; this leads to our own route.
+# A server that has just gone is asked until it is back, and a page of an older program loads anew.
 MODULE = """
-const {{ default: mount }} = await import(`${{location.origin}}/parts/{version}/{name}/component.js`);
+const address = `${{location.origin}}/parts/{version}/{name}/component.js`;
+let left = 5;
+let mount;
+while (!mount) {{
+  try {{
+    ({{ default: mount }} = await import(address));
+  }} catch (fault) {{
+    const answer = await fetch(address, {{ cache: "no-store" }}).catch(() => null);
+    if (answer?.status === 404) location.reload();
+    else if (answer && (!answer.ok || (left -= 1) === 0)) throw fault;
+    await new Promise((done) => setTimeout(done, 1000));
+  }}
+}}
 export default (streamlit) => mount(streamlit);
 """
 

@@ -155,3 +155,20 @@ export function instanceOf(parentElement, make) {
   if (!root.instance) root.instance = make(root);
   return root.instance;
 }
+
+/** @type {WeakMap<object, number>} how often each instance was started */
+const starts = new WeakMap();
+
+/**
+ * What Streamlit calls when the component goes. Where its data changed while the module was still coming, Streamlit ends
+ * the first call after the second has begun: only the newest may end the instance.
+ * @param {{stop: () => void}} instance which has just been started
+ * @returns {() => void}
+ */
+export function ending(instance) {
+  const turn = (starts.get(instance) ?? 0) + 1;
+  starts.set(instance, turn);
+  return () => {
+    if (starts.get(instance) === turn) instance.stop();
+  };
+}

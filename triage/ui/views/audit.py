@@ -124,19 +124,21 @@ def maps_table(desk: Desk, maps: Sequence[MapRecord], headers: dict[str, StudyHe
 def map_row(desk: Desk, one: MapRecord, headers: dict[str, StudyHeader]) -> str:
     """One map, with a link to the study that shows it."""
     header, say = one.header, desk.say
+    sop = header.sop_instance_uid
     method = say(f"audit.method_{header.method}") if header.method in METHODS else header.method
     largest = f"{one.largest:.3g}" if one.largest is not None else say("audit.file_gone")
-    words = ", ".join(verdict_words(desk, who, verdict) for who, verdict in one.verdicts)
+    words = "<br>".join(escape(verdict_words(desk, who, verdict)) for who, verdict in one.verdicts)
     older = "" if one.newest else f'<br><span class="t-dim">{escape(say("audit.older_result"))}</span>'
     address = escape(urlencode({"uid": one.study_instance_uid, "map": one.number}))
     return (
         f'<tr><td class="num">{one.number}</td><td>{study_link(desk, one.study_instance_uid, headers)}{older}</td>'
-        f'<td class="t-dim" title="{escape(header.sop_instance_uid)}">…{escape(header.sop_instance_uid[-8:])}</td>'
-        f'<td><a href="/study?{address}">{escape(finding_words(header.finding))}</a></td><td>{escape(method)}</td>'
+        f'<td class="t-dim t-line" title="{escape(sop)}">…{escape(sop[-8:])}</td>'
+        f'<td class="t-line"><a href="/study?{address}">{escape(finding_words(header.finding))}</a></td>'
+        f'<td class="t-line">{escape(method)}</td>'
         f'<td class="num">{escape(largest)}</td><td>{when(desk, one.made_at)}</td>'
         f"<td>{escape(header.bundle.name)} {escape(header.bundle.version)}</td>"
-        f"<td>{escape(words or say('audit.no_verdict'))}</td>"
-        f'<td class="t-dim">{escape(say("audit.not_measured"))}</td></tr>'
+        f'<td class="t-line">{words or escape(say("audit.no_verdict"))}</td>'
+        f'<td class="t-dim t-line">{escape(say("audit.not_measured"))}</td></tr>'
     )
 
 

@@ -1,6 +1,6 @@
 // The frame's own part, on every page: asks how the site is, and says in words what is wrong, also when nobody answers.
 // @ts-check
-import { el, instanceOf, say, settle } from "../shared.js";
+import { el, ending, instanceOf, say, settle } from "../shared.js";
 import { faultOf, stuck } from "./notice.js";
 
 const POLL_MS = 4000;
@@ -29,6 +29,7 @@ class Frame {
   /** @param {{page: string, language: string}} data */
   start(data) {
     document.documentElement.lang = data.language;
+    document.documentElement.dataset.framed = "";
     this.page = data.page;
     if (this.timer) return;
     this.timer = window.setInterval(this.seen, POLL_MS);
@@ -97,5 +98,5 @@ export default function ({ data, parentElement }) {
   settle(data);
   const frame = instanceOf(parentElement, (root) => new Frame(root));
   frame.start(data);
-  return () => frame.stop();
+  return ending(frame);
 }

@@ -34,10 +34,11 @@ export class Batch {
   /**
    * @param {(readonly [Blob, string])[]} files with the names a person knows them by
    * @param {string} priority
+   * @param {string} nifti what made the NIfTI volumes among them
    */
-  add(files, priority) {
+  add(files, priority, nifti) {
     for (const [file, name] of [...files].sort((a, b) => asWalked(a[1], b[1]))) {
-      this.items.push({ ...blank(newId(), name), file, size: file.size, priority });
+      this.items.push({ ...blank(newId(), name), file, size: file.size, priority, nifti });
       this.bytes += file.size;
     }
   }
@@ -153,7 +154,7 @@ export class Batch {
  */
 function blank(id, name) {
   return {
-    id, name, size: 0, file: null, priority: "", state: "waiting", outcome: "", sentence: "", uid: "", sent: 0, offset: 0,
+    id, name, size: 0, file: null, priority: "", nifti: "", state: "waiting", outcome: "", sentence: "", uid: "", sent: 0, offset: 0,
     gone: false, lost: false, members: 0, taken: 0, cancelled: false,
   };
 }

@@ -1,6 +1,6 @@
 // The upload page: what is chosen goes into a queue that outlives the page, so it goes on while other pages are read.
 // @ts-check
-import { ask, el, instanceOf, level, say, settle } from "../shared.js";
+import { ask, el, ending, instanceOf, level, say, settle } from "../shared.js";
 import { List } from "./list.js";
 import { chosen, entriesOf, walked } from "./picked.js";
 import { Queue } from "./queue.js";
@@ -8,7 +8,17 @@ import { Summary } from "./summary.js";
 import { way } from "./way.js";
 
 /** @typedef {import("./picked.js").Named} Named */
-/** @typedef {{max_files: number, max_file_mib: number, priorities: string[], priority: string, language: string, zone: string}} Data */
+/**
+ * @typedef {object} Data
+ * @property {number} max_files
+ * @property {number} max_file_mib
+ * @property {string[]} priorities
+ * @property {string} priority that stands at first
+ * @property {string[]} modalities of NIfTI volumes; the empty one is not stated
+ * @property {string} modality that stands at first
+ * @property {string} language
+ * @property {string} zone
+ */
 
 const DRAW_MS = 150;
 const TICK_MS = 1000;
@@ -94,7 +104,7 @@ class Upload {
       if (!this.root.contains(/** @type {Node | null} */ (event.relatedTarget))) this.drop.removeAttribute("data-over");
     });
     this.root.addEventListener("drop", (event) => this.dropped(event));
-    this.root.replaceChildren(this.drop, this.priorities(), this.summary.status, this.summary.node, this.list.node);
+    this.root.replaceChildren(this.drop, el("div", { class: "chosen" }, this.priorities(), this.modalities()), this.summary.status, this.summary.node, this.list.node);
   }
 
   priorities() {
@@ -103,6 +113,13 @@ class Upload {
       el("input", { type: "radio", name, value, checked: value === this.data.priority, onchange: () => { this.priority = value; } }), level(value));
     this.priority = this.data.priority;
     return el("fieldset", { class: "priorities" }, el("legend", { text: say("upload.priority") }), this.data.priorities.map(choice));
+  }
+
+  /** NIfTI volumes do not say what made them, and a model takes only what it was made for. */
+  modalities() {
+    const { modalities, modality } = this.data;
+    this.nifti = el("select", {}, modalities.map((value) => el("option", { value, text: value || say("upload.nifti_unknown"), selected: value === modality })));
+    return el("label", {}, say("upload.nifti"), this.nifti);
   }
 
   /** @param {(uid: string) => void} open */
@@ -149,7 +166,7 @@ class Upload {
       const count = files.length - room;
       this.queue.batch.leaveOut(say("upload.more", { count }), say("upload.left_out", { count: this.data.max_files }));
     }
-    this.queue.add(files.slice(0, room), this.priority ?? "");
+    this.queue.add(files.slice(0, room), this.priority ?? "", this.nifti.value);
   }
 
   drawSoon() {
@@ -190,5 +207,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   settle(data);
   const upload = instanceOf(parentElement, (root) => new Upload(root, data));
   upload.start((uid) => setTriggerValue("open", uid));
-  return () => upload.stop();
+  return ending(upload);
 }

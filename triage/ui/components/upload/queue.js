@@ -52,9 +52,10 @@ export class Queue {
   /**
    * @param {(readonly [Blob, string])[]} files
    * @param {string} priority
+   * @param {string} [nifti] what made the NIfTI volumes among them
    */
-  add(files, priority) {
-    this.batch.add(files, priority);
+  add(files, priority, nifti = "") {
+    this.batch.add(files, priority, nifti);
     this.changed();
     void this.run();
   }

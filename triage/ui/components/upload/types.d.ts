@@ -31,6 +31,8 @@ export interface Item {
   /** Let go once it is sent. */
   file: Blob | null;
   priority: string;
+  /** Modality of NIfTI volumes, which do not state it. */
+  nifti: string;
   state: "waiting" | "sending" | "reading" | "done";
   outcome: Outcome;
   sentence: string;

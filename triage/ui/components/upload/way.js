@@ -9,7 +9,7 @@ const SILENT_MS = 60_000;
 const PATIENCE_MS = 15_000;
 
 /** @param {Item} item */
-const address = (item) => `/api/uploads/${item.id}?from=${item.members}&priority=${item.priority}`;
+const address = (item) => `/api/uploads/${item.id}?from=${item.members}&priority=${item.priority}&nifti=${item.nifti}`;
 
 /**
  * @param {string} url

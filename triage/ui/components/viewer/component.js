@@ -1,10 +1,11 @@
 // One study: its images, and beside them the evidence and what a reader may do.
 // @ts-check
-import { ask, busyKey, el, instanceOf, posted, say, settle } from "../shared.js";
-import { keySheet } from "../keys.js";
+import { ask, el, ending, instanceOf, posted, say, settle } from "../shared.js";
+import { freeSelects, keySheet } from "../keys.js";
 import { frameOf } from "./frames.js";
 import { opposite } from "./geometry.js";
 import { headParts } from "./head.js";
+import { KEYS, pressed } from "./keys.js";
 import { Overlays } from "./overlays.js";
 import { Panel, SCALES, lies, seriesName } from "./panel.js";
 import { firstFinding, grown, leadingFrame, openedAt, settled, steady } from "./opening.js";
@@ -23,20 +24,9 @@ import { Tools } from "./tools.js";
 
 const POLL_MS = 1500; // while something is still to come
 const WATCH_MS = 5000; // afterwards: new images, slower maps
-const KEYS = /** @type {const} */ ([
-  ["w h d", "key_modes"], ["c", "key_presets"], ["v", "key_invert"], ["t y", "key_turn"], ["+ -", "key_zoom"], ["← ↑ → ↓", "key_move"],
-  ["↑ ↓", "key_slice"], ["PageUp PageDown Home End", "key_slices"], ["l", "key_leading"], ["e", "key_planes"], ["k Shift ← ↑ → ↓", "key_point"], ["f", "key_fit"], ["x", "key_reset"], ["Backspace", "key_line"], ["m", "key_map"], ["[ ]", "key_opacity"], ["1 … 9", "key_finding"],
-  ["g", "key_method"], ["s", "key_scale"], ["i", "key_image"], ["a o b", "key_verdict"], ["r", "key_read"], ["z", "key_undo"],
-  ["n p", "key_study"], ["Escape", "key_list"], ["?", "key_sheet"],
-]);
-const STEPS = /** @type {Record<string, number>} */ ({
-  ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10, Home: -Infinity, End: Infinity,
-});
-const MOVES = /** @type {Record<string, [number, number]>} */ ({
-  ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40],
-});
+const LEAVE_MS = 8000; // longer than that, and the other study does not come
 
-class Viewer {
+export class Viewer {
   /** @param {HTMLElement} root */
   constructor(root) {
     this.root = root;
@@ -67,7 +57,9 @@ class Viewer {
     this.timer = 0;
     this.listening = false;
     this.loading = new AbortController();
-    this.onKey = (/** @type {KeyboardEvent} */ event) => this.key(event);
+    this.leaving = 0; // the timer that runs while another study or page is on its way
+    this.onKey = (/** @type {KeyboardEvent} */ event) => pressed(this, event);
+    this.onHide = () => this.panel.reader.leave();
     this.stage = new Stage(() => this.dressed());
     this.planes = new Planes(this.stage, (place) => this.goTo(place));
     this.tools = new Tools(this.stage, {
@@ -89,13 +81,14 @@ class Viewer {
       scaleTo: (scale) => this.scaleTo(scale),
       showNewest: () => this.showNewest(),
       show: (uid) => this.choose(uid),
-      go: (uid) => this.go(uid),
+      go: (uid) => this.leaveFor(uid),
       redraw: () => this.render(),
       changed: () => this.readAgain(),
     });
     root.replaceChildren(this.head, el("div", { class: "work" }, this.tools.node,
       el("div", { class: "stages" }, this.stage.node, this.planes.node), this.strip.node), side, this.sheet);
     this.watch = new ResizeObserver(() => this.stage.draw());
+    freeSelects(root);
   }
 
   /** @param {Streamlit["data"]} data @param {(where: string) => void} go */
@@ -105,6 +98,7 @@ class Viewer {
     if (!this.listening) {
       this.listening = true;
       document.addEventListener("keydown", this.onKey);
+      window.addEventListener("pagehide", this.onHide);
       this.watch.observe(this.stage.node);
     }
     if (this.uid !== data.uid) this.show(data.uid);
@@ -112,8 +106,11 @@ class Viewer {
 
   stop() {
     window.clearTimeout(this.timer);
+    this.stays();
     this.loading.abort();
     document.removeEventListener("keydown", this.onKey);
+    window.removeEventListener("pagehide", this.onHide);
+    this.panel.reader.leave();
     this.watch.disconnect();
     this.listening = false;
     this.uid = "";
@@ -121,6 +118,7 @@ class Viewer {
 
   /** Another study: nothing of the former one stays on the screen. @param {string} uid */
   show(uid) {
+    this.stays();
     this.loading.abort();
     this.loading = new AbortController();
     window.clearTimeout(this.timer);
@@ -131,6 +129,26 @@ class Viewer {
     this.tabs.replaceChildren();
     this.say(say("viewer.opening"));
     void this.fetchStudy(this.loading.signal);
+  }
+
+  /**
+   * To another study or page, as soon as all that the reader did here is written; until it is there nothing more is
+   * judged here, for whoever presses a key now means the next one.
+   * @param {string} where
+   */
+  async leaveFor(where) {
+    if (this.leaving) return;
+    const leaving = window.setTimeout(() => this.stays(), LEAVE_MS);
+    this.leaving = leaving;
+    const written = await this.panel.reader.written();
+    if (this.leaving !== leaving) return;
+    if (written) this.go(where);
+    else this.stays();
+  }
+
+  stays() {
+    window.clearTimeout(this.leaving);
+    this.leaving = 0;
   }
 
   /** Nothing of the former image or series stays on the screen. */
@@ -438,7 +456,7 @@ class Viewer {
   render() {
     const { study, stage } = this;
     if (!study) return;
-    this.head.replaceChildren(...headParts(study, this.data, this.go));
+    this.head.replaceChildren(...headParts(study, this.data, (where) => void this.leaveFor(where)));
     const all = [
       ...study.series.map((one) => ({ uid: one.uid, text: `${one.number ?? ""} ${one.modality} (${one.slices})`.trim(), title: seriesName(one) })),
       ...study.images.map((one, place) => ({ uid: one.sop_uid, text: `${place + 1} ${one.view || one.modality}`.trim(), title: one.description })),
@@ -482,51 +500,6 @@ class Viewer {
     this.choose(all.reduce((a, b) => (b.at > a.at ? b : a)).uid);
   }
 
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    if (busyKey(event)) return;
-    const on = event.composedPath()[0];
-    const inControl = on instanceof Element && on.matches("input, button, summary, select, a");
-    if (!inControl && this.panel.reader.key(event.key)) return;
-    if (this.through(event, on) || this.command(event.key) || this.tools.key(event.key)) event.preventDefault();
-    else if (event.key in MOVES && !inControl) {
-      this.stage.move(...MOVES[event.key]);
-      event.preventDefault();
-    }
-  }
-
-  /**
-   * Through the slices, or the point through the planes.
-   * @param {KeyboardEvent} event
-   * @param {EventTarget} on
-   * @returns {boolean}
-   */
-  through(event, on) {
-    if (on instanceof Element && on.matches("input, select, .side-panel")) return false; // moved by the same keys
-    if (event.shiftKey && event.key in MOVES && this.planes.on) {
-      const [right, down] = MOVES[event.key];
-      this.planes.move({ column: -Math.sign(right), row: -Math.sign(down) });
-      return true;
-    }
-    return event.key in STEPS && this.step(STEPS[event.key]);
-  }
-
-  /** @param {string} key @returns {boolean} */
-  command(key) {
-    const finding = /^[1-9]$/.test(key) ? this.study?.findings[Number(key) - 1] : undefined;
-    if (finding) void this.chooseMap(finding.finding);
-    /** @type {Record<string, () => void>} */
-    const commands = {
-      m: () => this.toggleMap(), "[": () => this.fade(-0.1), "]": () => this.fade(0.1), g: () => this.nextMethod(),
-      s: () => this.scaleTo(nextScale(this.scale)),
-      l: () => this.scroll && this.goTo(this.scroll.leading(this.finding)), i: () => this.nextImage(),
-      n: () => this.data.next && this.go(this.data.next), p: () => this.data.previous && this.go(this.data.previous),
-      Escape: () => this.go("worklist"), "?": () => this.sheet.toggle(),
-    };
-    commands[key]?.();
-    return Boolean(finding) || key in commands;
-  }
-
   /** @param {number} by */
   fade(by) {
     this.fadeTo(this.stage.opacity + by);
@@ -549,11 +522,6 @@ class Viewer {
   }
 }
 
-/** @param {string} scale */
-function nextScale(scale) {
-  return SCALES[(SCALES.findIndex((one) => one === scale) + 1) % SCALES.length];
-}
-
 /** @param {unknown} error */
 function why(error) {
   return error instanceof Error ? error.message : String(error);
@@ -564,5 +532,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   settle(data);
   const viewer = instanceOf(parentElement, (root) => new Viewer(root));
   viewer.start(data, (where) => setTriggerValue("go", where));
-  return () => viewer.stop();
+  return ending(viewer);
 }

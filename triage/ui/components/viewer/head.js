@@ -15,10 +15,10 @@ export function headParts(study, around, go) {
   const step = (/** @type {string} */ name, /** @type {string | null} */ uid) =>
     el("button", { type: "button", text: say(`viewer.${name}`), disabled: !uid, onclick: () => uid && go(uid) });
   return [
-    el("h2", { class: "name", title: study.name, text: study.name || say("viewer.no_name") }),
-    fact("id", study.id), fact("born", born), fact("accession", study.accession),
-    fact("study", [study.study_date, study.description].filter(Boolean).join(" "), "study"),
-    el("span", { class: "fill" }),
+    el("div", { class: "facts" },
+      el("h2", { class: "name" }, el("bdi", { text: study.name || say("viewer.no_name") })),
+      fact("id", study.id), fact("born", born), fact("accession", study.accession),
+      fact("study", [study.study_date, study.description].filter(Boolean).join(" "), "study")),
     el("span", { class: "steps" },
       el("button", { type: "button", text: say("viewer.worklist"), onclick: () => go("worklist") }),
       step("previous", around.previous), step("next", around.next)),
@@ -27,5 +27,5 @@ export function headParts(study, around, go) {
 
 /** @param {string} name @param {string} value @param {string} [kind] */
 function fact(name, value, kind = "") {
-  return el("span", { class: `fact ${kind}`, title: value }, el("i", { text: say(`viewer.${name}`) }), value || say("viewer.not_stated"));
+  return el("span", { class: `fact ${kind}`, title: value }, el("i", { text: say(`viewer.${name}`) }), el("bdi", { text: value || say("viewer.not_stated") }));
 }

@@ -20,11 +20,13 @@ export class Panel {
     this.root = root;
     this.acts = acts;
     this.reader = new ReaderActions(acts);
+    this.evidence = el("div", { class: "evidence" });
+    root.append(this.evidence, this.reader.outcome);
   }
 
   /** Another study: nothing of the former one stays. */
   empty() {
-    this.root.replaceChildren();
+    this.evidence.replaceChildren();
     this.reader.empty();
   }
 
@@ -37,7 +39,7 @@ export class Panel {
     const { scrollTop } = this.root;
     const active = /** @type {any} */ (this.root.getRootNode()).activeElement?.dataset?.part;
     const open = new Set([...this.root.querySelectorAll("details[open]")].map((node) => /** @type {any} */ (node).dataset.name));
-    this.root.replaceChildren(...[
+    this.evidence.replaceChildren(...[
       reasonPart(study),
       this.findingsPart(study, view),
       this.mapPart(study, view),
@@ -108,6 +110,7 @@ export class Panel {
       el("div", { class: "map-row" }, button, methods, scales(view.scale, this.acts.scaleTo), el("label", {}, say("study.opacity"), slider)),
       el("div", { class: `scale ${view.scale}` }),
       el("div", { class: "ticks" }, ["0", short(map.maximum / 2), short(map.maximum)].map((text) => el("span", { text }))),
+      finding.positive ? null : el("p", { class: "words", text: say("study.map_below") }),
       el("p", { class: "words dim", text: say("study.map_words", { method: map.method_words, finding: finding.label, measure: map.measure }) }));
   }
 }
@@ -175,7 +178,7 @@ function findingCells(one) {
     el("span", { class: "label" }, one.label, one.lifts ? null : el("span", { class: "dim", text: ` ${say("study.experimental")}` })),
     el("span", { class: "bar" }, el("i", { style: `width:${percent(one.probability)}` }), el("b", { style: `left:${percent(one.operating_point)}` })),
     el("span", { class: "p", text: one.probability.toFixed(2) }),
-    el("span", { class: "acts", text: say("study.acts_from", { point: one.operating_point.toFixed(2) }) }),
+    el("span", { class: "acts", text: say(one.lifts ? "study.acts_from" : "study.point", { point: one.operating_point.toFixed(2) }) }),
   ];
 }
 

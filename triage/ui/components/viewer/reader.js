@@ -12,24 +12,31 @@ const BEAT_MS = 20_000;
 /** This window's name, by which the list tells other windows that a study is open here. */
 const WINDOW = crypto.randomUUID();
 
+/**
+ * What is a reader's own and not written yet, or can be taken back; by study, while the tab is open.
+ * @typedef {{comment: string, undoable: {words: string, address: string, body: object}[]}} Own
+ * @type {Map<string, Own>}
+ */
+const owned = new Map();
+
 export class ReaderActions {
   /** @param {import("./types").PanelActs} acts */
   constructor(acts) {
     this.acts = acts;
     /** @type {string | null} */
     this.shown = null;
-    addEventListener("pagehide", () => this.leave());
+    this.pending = Promise.resolve();
+    this.waiting = 0; // requests that are not answered yet
+    // What became of the last thing that was done; always in sight, and there before its words, so that they are heard.
+    this.outcome = el("p", { class: "outcome", role: "status" });
+    this.lasting = false; // its words are told also when the next study is there
     this.empty();
   }
 
   /** Another study, or none. */
   empty() {
-    this.busy = false;
-    this.words = "";
-    this.state = "";
-    this.comment = "";
-    /** @type {{words: string, address: string, body: object}[]} what can be taken back, the newest last */
-    this.undoable = [];
+    if (!this.lasting) this.say("", "");
+    this.lasting = false;
     /** @type {Study | null} */
     this.study = null;
     /** @type {View | null} */
@@ -48,25 +55,25 @@ export class ReaderActions {
     if (this.shown !== study.uid) this.enter(study.uid);
     const read = study.status === "read";
     const grown = study.revision !== view.seen;
-    const last = this.undoable.at(-1);
+    const last = ownOf(study).undoable.at(-1);
+    const held = { "aria-disabled": this.waiting > 0 ? "true" : null }; // a disabled button would lose the focus
     return el("section", { class: "reader" }, el("h3", { text: say("study.reader") }),
       study.verdicts.map(verdictLine),
       study.screening === null ? null : [
         el("div", { class: "actions" }, VERDICTS.map(([verdict, key]) => el("button", {
-          type: "button", "data-part": verdict, disabled: this.busy || grown, "aria-keyshortcuts": key,
-          text: `${say(`study.${verdict}`)} (${key})`, onclick: () => this.judge(verdict),
+          type: "button", "data-part": verdict, disabled: grown, ...held, "aria-keyshortcuts": key,
+          text: `${say(`study.${verdict}`)} (${key})`, onclick: () => this.click(() => this.judge(verdict)),
         }))),
-        this.commentField(),
+        commentField(study),
       ],
       el("div", { class: "actions" },
         el("button", {
-          type: "button", class: "main", disabled: read || this.busy || grown, "data-part": "read", "aria-keyshortcuts": "r",
-          text: say(read ? "study.read" : "study.mark_read"), onclick: () => this.markRead(),
+          type: "button", class: "main", disabled: read || grown, ...held, "data-part": "read", "aria-keyshortcuts": "r",
+          text: say(read ? "study.read" : "study.mark_read"), onclick: () => this.click(() => this.markRead()),
         }),
-        last ? el("button", { type: "button", "data-part": "undo", disabled: this.busy, "aria-keyshortcuts": "z", text: say("study.undo", { what: last.words }), onclick: () => this.undo() }) : null,
+        last ? el("button", { type: "button", "data-part": "undo", ...held, "aria-keyshortcuts": "z", text: say("study.undo", { what: last.words }), onclick: () => this.click(() => this.undo()) }) : null,
         read && view.next ? el("button", { type: "button", "data-part": "next", text: say("study.next_key"), onclick: () => this.acts.go(view.next ?? "") }) : null,
-        grown ? el("button", { type: "button", "data-part": "newest", text: say("study.grown"), onclick: () => this.acts.showNewest() }) : null),
-      el("p", { class: `outcome ${this.state}`, role: "status", text: this.words }));
+        grown ? el("button", { type: "button", "data-part": "newest", text: say("study.grown"), onclick: () => this.acts.showNewest() }) : null));
   }
 
   /**
@@ -89,88 +96,145 @@ export class ReaderActions {
     ask("/api/closed", { ...posted({ window: WINDOW }), keepalive: true }).catch(() => null);
   }
 
-  commentField() {
-    const field = el("textarea", {
-      rows: "2", maxlength: "2000", "data-part": "comment", "aria-label": say("study.comment"), placeholder: say("study.comment"),
-      oninput: () => { this.comment = field.value; },
-    });
-    field.value = this.comment;
-    return field;
+  /** A second click while the first is being written does nothing. @param {() => void} act */
+  click(act) {
+    if (!this.waiting) act();
   }
 
   /** @param {string} verdict */
-  async judge(verdict) {
+  judge(verdict) {
     const { study } = this;
     if (!study || study.screening === null) return;
-    const body = { verdict, comment: this.comment.trim(), screening: study.screening };
     const words = say(`study.${verdict}`);
-    const answer = await this.send("verdict", body, say("study.noted", { what: words }));
-    if (!answer) return;
-    this.comment = "";
-    this.undoable.push({ words, address: "withdraw", body: { number: answer.number } });
-    this.acts.changed();
+    const own = ownOf(study);
+    const body = { verdict, comment: own.comment.trim(), screening: study.screening };
+    this.inTurn(study, async () => {
+      const answer = await this.send(study, "verdict", body, say("study.noted", { what: words }));
+      if (!answer) return;
+      if (own.comment.trim() === body.comment) own.comment = "";
+      // It took the place of the one before, which cannot be taken back any more.
+      own.undoable = [...own.undoable.filter((one) => one.address !== "withdraw"), { words, address: "withdraw", body: { number: answer.number } }];
+    });
   }
 
-  async markRead() {
-    if (!this.study || this.study.status === "read") return;
-    const words = say("study.mark_read_short");
-    if (!await this.send("read", { revision: this.view?.seen }, say("study.marked_read"))) return;
-    this.undoable.push({ words, address: "unread", body: {} });
-    this.acts.changed();
+  markRead() {
+    const { study, view } = this;
+    if (!study) return;
+    this.inTurn(study, async () => {
+      if (!await this.send(study, "read", { revision: view?.seen }, say("study.marked_read"))) return;
+      ownOf(study).undoable.push({ words: say("study.mark_read_short"), address: "unread", body: {} });
+    });
   }
 
-  async undo() {
-    const last = this.undoable.at(-1);
-    if (!last || !await this.send(last.address, last.body, say("study.undone", { what: last.words }))) return;
-    this.undoable.pop();
-    this.acts.changed();
+  undo() {
+    const { study } = this;
+    if (!study) return;
+    this.inTurn(study, async () => {
+      const own = ownOf(study);
+      const last = own.undoable.at(-1);
+      if (!last) this.tell(say("study.nothing_to_undo"), "dim");
+      else if (await this.send(study, last.address, last.body, say("study.undone", { what: last.words }))) own.undoable.pop();
+    });
+  }
+
+  /**
+   * Keys in quick succession are all done, one after the other, each for the study on which it was pressed.
+   * @param {Study} study
+   * @param {() => Promise<void>} act
+   */
+  inTurn(study, act) {
+    this.waiting += 1;
+    this.pending = this.pending.then(act).then(() => {
+      this.waiting -= 1;
+      if (this.study?.uid === study.uid) this.acts.changed();
+      this.acts.redraw();
+    });
+  }
+
+  /** Waits for what is being written; false where it was not done, which the reader must see first. */
+  async written() {
+    if (!this.waiting) return true;
+    await this.pending;
+    return this.outcome.dataset.state !== "fault";
   }
 
   /**
    * The server's answer, or null after saying what went wrong; nothing is shown as done before the answer.
+   * @param {Study} study
    * @param {string} address
    * @param {object} body
    * @param {string} done
    */
-  async send(address, body, done) {
-    const { study } = this;
-    if (!study || this.busy) return null;
-    this.tell(say("study.writing"), "dim", true);
+  async send(study, address, body, done) {
+    this.tell(say("study.writing"), "dim");
     try {
       const answer = await ask(`/api/studies/${encodeURIComponent(study.uid)}/${address}`, posted(body));
-      if (this.study?.uid !== study.uid) return null;
-      this.tell(done, "done", false);
+      this.tell(this.named(study, done), "done");
       return answer;
     } catch (error) {
-      if (this.study?.uid === study.uid) this.tell(say("study.not_done", { why: /** @type {Error} */ (error).message }), "fault", false);
-      this.acts.changed();
+      this.tell(this.named(study, say("study.not_done", { why: /** @type {Error} */ (error).message })), "fault");
       return null;
     }
+  }
+
+  /** With the patient's name where another study is on the screen by now. @param {Study} study @param {string} words */
+  named(study, words) {
+    return this.study?.uid === study.uid ? words : `${study.name || study.id}: ${words}`;
   }
 
   /**
    * @param {string} words
    * @param {string} state
-   * @param {boolean} busy
+   * @param {boolean} [lasting]
    */
-  tell(words, state, busy) {
-    Object.assign(this, { words, state, busy });
+  tell(words, state, lasting = false) {
+    this.lasting = lasting;
+    this.say(words, state);
     this.acts.redraw();
+  }
+
+  /** @param {string} words @param {string} state */
+  say(words, state) {
+    this.outcome.textContent = words;
+    this.outcome.dataset.state = state;
   }
 
   /**
    * Whether the key was one of these actions.
    * @param {string} key
+   * @param {boolean} leaving another study is on its way, and the key was meant for it
    */
-  key(key) {
+  key(key, leaving) {
     const verdict = VERDICTS.find(([, one]) => one === key)?.[0];
-    if (!this.study || !(verdict || key === "r" || key === "z")) return false;
-    if (key === "z") this.undo();
-    else if (this.study.revision !== this.view?.seen) this.tell(say("study.not_done", { why: say("study.grown_first") }), "fault", false);
-    else if (verdict) this.judge(verdict);
-    else this.markRead();
+    if (!(verdict || key === "r" || key === "z")) return false;
+    if (!this.study || leaving) this.tell(say("study.not_done", { why: say("study.too_early") }), "fault", leaving);
+    else if (key === "z") this.undo();
+    else if (this.study.revision !== this.view?.seen) this.tell(say("study.not_done", { why: say("study.grown_first") }), "fault");
+    else if (key === "r" && this.study.status === "read") this.tell(say("study.already_read"), "dim");
+    else if (!verdict) this.markRead();
+    else if (this.study.screening === null) this.tell(say("study.not_done", { why: say("study.no_result") }), "fault");
+    else this.judge(verdict);
     return true;
   }
+}
+
+/** @param {Study} study @returns {Own} */
+function ownOf({ uid }) {
+  const own = owned.get(uid) ?? { comment: "", undoable: [] };
+  owned.set(uid, own);
+  return own;
+}
+
+/** What is typed stays with its study; Escape leads back to the study's keys. @param {Study} study */
+function commentField(study) {
+  const own = ownOf(study);
+  const field = el("textarea", {
+    rows: "2", maxlength: "2000", "data-part": "comment", "aria-label": say("study.comment"), placeholder: say("study.comment"),
+    oninput: () => { own.comment = field.value; },
+    onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && field.blur(),
+  });
+  field.value = own.comment;
+  return field;
 }
 
 /** @param {import("./types").Verdict} one */

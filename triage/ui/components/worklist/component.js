@@ -1,7 +1,7 @@
 // The reading list: rows hold still under the pointer and the focus; what is new is counted, announced and then shown.
 // @ts-check
-import { busyKey, el, instanceOf, say, settle } from "../shared.js";
-import { keySheet } from "../keys.js";
+import { busyKey, el, ending, instanceOf, say, settle } from "../shared.js";
+import { freeSelects, keyOf, keySheet } from "../keys.js";
 import { Feed } from "./feed.js";
 import { Filters } from "./filters.js";
 import { Foot } from "./foot.js";
@@ -58,6 +58,7 @@ class Worklist {
     const summary = el("div", { class: "summary" }, this.filters.node, el("span", { class: "fill" }),
       el("span", { role: "status" }, this.news), this.help);
     this.root.replaceChildren(summary, this.scroll, this.foot.node, this.sheet);
+    freeSelects(this.root);
     this.table.body.addEventListener("pointerenter", () => this.hold());
     this.table.body.addEventListener("pointerleave", () => this.release());
     this.table.body.addEventListener("focusout", () => this.release());
@@ -240,6 +241,7 @@ class Worklist {
   /** @param {KeyboardEvent} event */
   key(event) {
     if (busyKey(event)) return;
+    const key = keyOf(event);
     const at = event.composedPath()[0];
     const onControl = at instanceof Element && at.closest("button, input, select, [role=button], header");
     /** @type {Record<string, () => void>} */
@@ -247,9 +249,9 @@ class Worklist {
       "/": () => this.filters.text.focus(), "?": () => this.sheet.toggle(), u: () => this.adopt(),
       "[": () => this.turn(-1), "]": () => this.turn(1),
     };
-    if (event.key in STEPS && !onControl) this.table.step(STEPS[event.key]);
-    else if (event.key === "Enter" && this.table.focused()) this.choose(/** @type {string} */ (this.table.focused()));
-    else if (event.key in others) others[event.key]();
+    if (key in STEPS && !onControl) this.table.step(STEPS[key]);
+    else if (key === "Enter" && this.table.focused()) this.choose(/** @type {string} */ (this.table.focused()));
+    else if (key in others && !event.repeat) others[key]();
     else return;
     event.preventDefault();
   }
@@ -272,5 +274,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   settle(data);
   const list = instanceOf(parentElement, (root) => new Worklist(root));
   list.start(data, (uid) => setTriggerValue("open", uid));
-  return () => list.stop();
+  return ending(list);
 }
