@@ -88,6 +88,8 @@ class PrepareSpec(Value):
     height: int
     width: int
     fit: Fit
+    dark_border: bool = False
+    """White areas at the edge of 8-bit grey, as turning a B-scan upright leaves them, become as dark as the rest."""
     low_percentile: float = 0.0
     """Percentile of the reduced image that becomes 0."""
     high_percentile: float = 100.0

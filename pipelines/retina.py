@@ -4,7 +4,6 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from data_schemas.bundle import Accepts, BundleManifest, FindingSpec, Fit, NetworkSpec, OodSpec, PrepareSpec, VolumeSpec
@@ -15,12 +14,12 @@ from data_schemas.volume import StackFault
 from pipelines.cohort import Case
 from pipelines.task import Grey, Target, Task, grey_of
 from triage.images.pixels import StoredPixels
+from triage.models.border import without_white_border
 
 VERSION = "0.2.0"
 MEAN, STD = 127 / 255, 128 / 255
 """What the ImageNet weights expect of values from 0 to 1."""
 UNKNOWN = float("nan")
-WHITE, LEAST_BORDER_PX = 250, 200
 TARGETS: dict[str, Target] = {
     "referable": Target("referable disease", Level.HIGH, 0.90),
     "drusen_or_cnv": Target("drusen or choroidal neovascularisation", Level.HIGH, 0.95),
@@ -81,21 +80,8 @@ def labels_of(disease: str) -> dict[str, float]:
 
 
 def scan(path: Path) -> Grey:
-    """A B-scan without the white border that turning it upright has left."""
-    return without_border(grey_of(path))
-
-
-def without_border(values: Grey) -> Grey:
-    """White areas that touch the edge become as dark as the scan's dark fifth."""
-    _, areas, sizes, _ = cv2.connectedComponentsWithStats((values >= WHITE).astype(np.uint8), connectivity=4)
-    at_edge = set(np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]]).tolist())
-    large = [area for area in at_edge if area and sizes[area, cv2.CC_STAT_AREA] > LEAST_BORDER_PX]
-    border = cv2.dilate(np.isin(areas, large).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    if border.all() or not border.any():
-        return values
-    cleaned = values.copy()
-    cleaned[border] = np.uint8(np.percentile(values[~border], 20))
-    return cleaned
+    """A B-scan with its white border darkened, as preparing does, before anything is changed about it."""
+    return np.asarray(without_white_border(grey_of(path)), dtype=np.uint8)
 
 
 def dressed(values: Grey) -> StoredPixels:
@@ -125,6 +111,7 @@ def prepare_spec(side: int) -> PrepareSpec:
         height=side,
         width=side,
         fit=Fit.STRETCH,
+        dark_border=True,
         low_percentile=0.5,
         high_percentile=99.5,
         mean=MEAN,

@@ -105,17 +105,6 @@ def test_one_label_leaves_what_may_go_with_it_unknown() -> None:
     assert retina.labels_of("CNV")["drusen_or_cnv"] == retina.labels_of("AMD")["drusen_or_cnv"] == 1.0
 
 
-def test_a_white_border_is_blackened_and_a_bright_layer_is_not() -> None:
-    values = np.full((100, 120), 40, np.uint8)
-    values[50:56, 10:110] = 255
-    scan = values.copy()
-    scan[:20] = 255
-    cleaned = retina.without_border(scan)
-    assert cleaned[:18].max() == 40
-    assert np.array_equal(cleaned[30:], values[30:])
-    assert np.array_equal(retina.without_border(values), values)
-
-
 @pytest.mark.parametrize("read", [head.read_slices, retina.read_scans])
 def test_a_folder_without_a_manifest_is_named(read, tmp_path: Path) -> None:
     with pytest.raises(TriageError, match=r"manifest\.csv is missing"):

@@ -22,6 +22,7 @@ from data_schemas.explanation import Affine
 from triage.images.display import display, modality_values, unit
 from triage.images.geometry import Turn, compose, upright
 from triage.images.pixels import StoredPixels
+from triage.models.border import without_white_border
 
 REDUCED_READ_MARGIN = 3.0
 """A reduced read keeps at least this many source pixels per input pixel and side. Measured on 30 films of 2,496 x 2,048
@@ -63,6 +64,8 @@ def prepare(
     """
     turn = turn or upright(pixels.header, *pixels.values.shape[:2])
     values = turn.apply(pixels.values)
+    if spec.dark_border and pixels.header.photometric_interpretation != "MONOCHROME1":
+        values = without_white_border(values)
     rows, columns = values.shape[:2]
     box = _box(rows, columns, spec)
     small = replace(pixels, values=reduce_by_area(values, box.height, box.width))
