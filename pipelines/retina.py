@@ -29,7 +29,7 @@ TARGETS: dict[str, Target] = {
     "vein_occlusion": Target("retinal vein occlusion", Level.HIGH, 0.95),
 }
 HAS: Mapping[str, frozenset[str]] = {
-    "drusen_or_cnv": frozenset({"AMD", "CNV"}),
+    "drusen_or_cnv": frozenset({"AMD", "CNV", "DRUSEN"}),
     "macular_oedema": frozenset({"DME"}),
     "epiretinal_membrane": frozenset({"ERM"}),
     "vitreomacular": frozenset({"VID"}),
