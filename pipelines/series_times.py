@@ -119,11 +119,12 @@ def against_monai(bundle: Bundle, paths: list[Path], rounds: int) -> str:
     with DecodePool(processes=1, seconds=60.0, memory_bytes=2048 * MIB) as pool:
         study = study_of(paths)
 
-        def ours() -> NDArray[np.float32]:
-            return prepared(study_of(paths), bundle, pool)
+        def ours() -> None:
+            """Through the memory of one batch, as a study is screened."""
+            prepared(study_of(paths), bundle, pool, BATCH)
 
         load = in_turn({"theirs": lambda: textbook.prepare(paths[0].parent), "ours": ours}, rounds)
-        apart = np.abs(textbook.prepare(paths[0].parent) - ours())
+        apart = np.abs(textbook.prepare(paths[0].parent) - prepared(study_of(paths), bundle, pool, len(paths)))
         whole = in_turn(
             {"theirs": lambda: textbook.study(paths[0].parent), "ours": lambda: screen(study, [bundle], pool)},
             max(rounds - 2, 1),
@@ -142,10 +143,10 @@ def against_monai(bundle: Bundle, paths: list[Path], rounds: int) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def prepared(study: StudyToScreen, bundle: Bundle, pool: DecodePool) -> NDArray[np.float32]:
-    """(slices, windows, side, side): headers, pixels and windows, as a study is screened."""
+def prepared(study: StudyToScreen, bundle: Bundle, pool: DecodePool, size: int) -> NDArray[np.float32]:
+    """Headers, pixels and windows of every slice: the last `size` of them, (size, windows, side, side)."""
     [series] = all_series(study.study, study.instances, bundle)
-    tensors = empty_batch(series, len(series.stack.slices))
+    tensors = empty_batch(series, size)
     for _, _, found in prepared_slices(series, pool, tensors):
         if isinstance(found, Exception):
             raise found
