@@ -150,7 +150,7 @@ def lifting_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> st
 
 def confirmed_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     """The one look at the patients that no choice has seen."""
-    confirmed = evaluation["confirmed"]
+    confirmed = evaluation.get("confirmed")
     if confirmed is None:
         return "No patients were set aside."
     lines = [
@@ -189,7 +189,7 @@ def apart_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     told = [
         f"{finding.label} {figure(found)}"
         for finding in manifest.findings
-        if (found := evaluation["findings"][finding.name]["sources_told_apart"]) is not None
+        if (found := evaluation["findings"][finding.name].get("sources_told_apart")) is not None
     ]
     if not told:
         return ""

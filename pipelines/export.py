@@ -1,83 +1,70 @@
-"""`python -m pipelines.export --run RUN --out DIR`: what training left in a run folder becomes a verified bundle.
+"""`python -m pipelines.export --run RUN --out DIR`: what training left becomes a bundle that every runtime agrees on.
 
-A run folder holds config.yaml, weights.safetensors, manifest.json, statistics.safetensors and evaluation.json; CARD.md
-is taken along where it is there.
+The run's folder holds it as `bundle/`, with evaluation.json and CARD.md.
 """
 
-import hashlib
 import json
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import cv2
 import numpy as np
 import typer
-from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from data_schemas.bundle import BundleManifest
 from data_schemas.errors import BundleError, TriageError
 from pipelines import runtimes
+from pipelines.card import CARD
 from pipelines.monai_check import run_in_monai, verify_metadata
+from pipelines.run_folder import BUNDLE
 from pipelines.take_in_model import read_images
 from pipelines.whole_folder import bundle_folder
 from triage.images.pixels import picture
-from triage.models.bundle import TOLERANCE, load_bundle, read_test_vector, verify_bundle
+from triage.models.bundle import (
+    TOLERANCE,
+    load_bundle,
+    read_checked,
+    read_manifest,
+    read_test_vector,
+    verify_bundle,
+)
 from triage.models.bundle_files import write_bundle
 from triage.models.calibration import finding_scores
-from triage.models.evidence import EVALUATION
+from triage.models.evidence import EVALUATION, check_evidence
 from triage.models.networks import MapNetwork
 from triage.models.ood import Statistics, read_statistics
 from triage.models.prepare import prepare
 from triage.models.runtime_torch import network_from
 
-CARD = "CARD.md"
 RUNTIMES = "runtimes.json"
 INT8 = "edge/int8.onnx"
 
 
 @dataclass(frozen=True)
-class Run:
+class Trained:
     """What training left."""
 
+    folder: Path
     manifest: BundleManifest
     network: MapNetwork
-    weights_sha256: str
-    """Of the run's file, in float32."""
     statistics: Statistics
-    evaluation: dict[str, Any]
 
 
-def read_run(folder: Path) -> Run:
-    """A run folder. Raises TriageError naming the file that is missing or not what it should be."""
-    content = {
-        name: _bytes(folder / name)
-        for name in ("manifest.json", "weights.safetensors", "statistics.safetensors", EVALUATION)
-    }
+def read_trained(run: Path) -> Trained:
+    """The bundle of a run's folder. Raises TriageError naming the file that is missing or not what it should be."""
+    folder = run / BUNDLE
+    manifest = read_manifest(folder)
+    check_evidence(folder, manifest)
+    network = network_from(manifest, read_checked(folder, manifest.network.weights, manifest.network.weights_sha256))
+    content = read_checked(folder, manifest.ood.statistics, manifest.ood.statistics_sha256)
     try:
-        manifest = BundleManifest.model_validate_json(content["manifest.json"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise TriageError(f"{folder.name}: manifest.json, {place or 'file'}: {first['msg']}.") from error
-    try:
-        statistics = read_statistics(content["statistics.safetensors"])
-        evaluation = json.loads(content[EVALUATION])
+        return Trained(folder, manifest, network, read_statistics(content))
     except (SafetensorError, KeyError, ValueError) as error:
-        raise TriageError(f"{folder.name}: statistics or {EVALUATION} cannot be used: {error}.") from error
-    weights = content["weights.safetensors"]
-    network = network_from(manifest, weights)
-    return Run(manifest, network, hashlib.sha256(weights).hexdigest(), statistics, evaluation)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TriageError(f"{path.parent.name}: {path.name} cannot be read ({error.strerror}).") from error
+        raise TriageError(f"{run.name}: {manifest.ood.statistics} cannot be used: {error}.") from error
 
 
 @dataclass(frozen=True)
@@ -89,21 +76,24 @@ class Exported:
 
 
 def export(
-    run_folder: Path, out: Path, images: Path | None = None, schema: Path | None = None, *, int8: bool = False
+    run: Path, out: Path, images: Path | None = None, schema: Path | None = None, *, int8: bool = False
 ) -> Exported:
     """Write and verify the bundle; it appears at `out` only when every check has passed. Raises TriageError.
 
     `images` are what runtimes are compared on (DICOM, PNG or JPEG of the kind; without them, the test vector);
     `schema` is MONAI's metadata schema, where a file of it is at hand.
     """
-    run = read_run(run_folder)
-    spec = run.manifest.prepare
+    trained = read_trained(run)
+    spec = trained.manifest.prepare
     inputs = read_images(images, spec) if images is not None else None
     if int8 and inputs is None:
         raise TriageError("8-bit weights need images of the kind to calibrate on; name their folder with --images.")
     with bundle_folder(out) as part, tempfile.TemporaryDirectory() as cache:
-        manifest = write_bundle(part, run.manifest, run.network, run.statistics, None if inputs is None else inputs[:2])
-        _take_along(run, run_folder, part, manifest)
+        example = None if inputs is None else inputs[:2]
+        manifest = write_bundle(part, trained.manifest, trained.network, trained.statistics, example)
+        for name in (EVALUATION, CARD):
+            if (trained.folder / name).is_file():
+                shutil.copyfile(trained.folder / name, part / name)
         verify_bundle(part, Path(cache))
         batch = read_test_vector(part, manifest).input if inputs is None else inputs
         if int8:
@@ -114,20 +104,6 @@ def export(
         _check_with_monai(part, Path(cache), schema)
         (part / RUNTIMES).write_text(json.dumps(runtimes.plain(rows), indent=2) + "\n", encoding="utf-8")
     return Exported(manifest, rows)
-
-
-def _take_along(run: Run, run_folder: Path, part: Path, manifest: BundleManifest) -> None:
-    """evaluation.json, which must speak of the run's weights, with the hash that they have in the bundle."""
-    stored = manifest.network.weights_sha256
-    bundle = run.evaluation.get("bundle")
-    stated = bundle.get("weights_sha256") if isinstance(bundle, dict) else None
-    if stated not in (run.weights_sha256, stored):
-        raise TriageError(f"{run_folder.name}: {EVALUATION} speaks of other weights than weights.safetensors.")
-    named = {"name": manifest.name, "version": manifest.version, "weights_sha256": stored}
-    text = json.dumps(run.evaluation | {"bundle": named}, indent=2, ensure_ascii=False, allow_nan=False)
-    (part / EVALUATION).write_text(text + "\n", encoding="utf-8")
-    if (run_folder / CARD).is_file():
-        shutil.copyfile(run_folder / CARD, part / CARD)
 
 
 def _require_equal(manifest: BundleManifest, onnx: runtimes.Row) -> None:
@@ -155,7 +131,7 @@ def _check_with_monai(part: Path, cache: Path, schema: Path | None) -> None:
 
 
 def main(
-    run: Annotated[Path, typer.Option(help="Run folder that training left.")],
+    run: Annotated[Path, typer.Option(help="Folder of a finished training run.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
     images: Annotated[Path | None, typer.Option(help="Folder of images of the kind, to compare runtimes on.")] = None,
     schema: Annotated[Path | None, typer.Option(help="MONAI's metadata schema, a local file.")] = None,

@@ -25,8 +25,7 @@ from pipelines.metrics import (
     specificity,
 )
 from pipelines.operating_points import operating_curve
-
-EVALUATION = "evaluation.json"
+from triage.models.evidence import EVALUATION, Figures
 
 
 @dataclass(frozen=True)
@@ -125,22 +124,23 @@ def evidence(figures: Mapping[str, Any], folds: int, patients: int) -> Evidence:
     Findings came from different collections to a different share, so that a network may tell the collection and not
     the disease: pairs of one source cannot be won that way. Raises TriageError where nothing could be measured.
     """
-    words = {"auroc": "all pairs of images", "auroc_within_source": "pairs of images of one source"}
-    measured = [name for name in words if figures[name]["low"] is not None]
-    if not measured:
+    found = Figures.model_validate(figures).area()
+    if found is None:
         raise TriageError("there are too few films with and without a finding to measure how well it is told")
-    chosen = min(measured, key=lambda name: float(figures[name]["low"]))
+    over, area = found
     method = (
-        f"{folds}-fold cross-validation by patient ({patients} patients), AUROC over {words[chosen]}, "
+        f"{folds}-fold cross-validation by patient ({patients} patients), AUROC over {over}, "
         "the lower of the two; 95 % interval by bootstrap over patients"
     )
-    return Evidence(
-        auroc=figures[chosen]["value"],
-        low=figures[chosen]["low"],
-        high=figures[chosen]["high"],
-        positives=figures["positives"],
-        negatives=figures["negatives"],
-        method=method,
+    return Evidence.model_validate(
+        {
+            "auroc": area.value,
+            "low": area.low,
+            "high": area.high,
+            "positives": figures["positives"],
+            "negatives": figures["negatives"],
+            "method": method,
+        }
     )
 
 

@@ -1,6 +1,5 @@
 """A run folder becomes a bundle: the same answers, whole or not at all."""
 
-import hashlib
 import importlib
 import json
 import shutil
@@ -11,7 +10,6 @@ import onnxruntime
 import pytest
 import torch
 import typer
-from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from data_schemas.errors import TriageError
@@ -20,26 +18,15 @@ from pipelines.monai_check import verify_metadata
 from tests.models import tiny
 from tests.pipelines.foreign_files import write_films
 from triage.models.bundle import load_bundle, read_manifest
-from triage.models.ood import write_statistics
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What training leaves."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    folder.mkdir()
-    manifest = tiny.manifest("small_cnn")
-    network = tiny.network(manifest)
-    save_file(
-        {name: value.contiguous() for name, value in network.state_dict().items()}, folder / "weights.safetensors"
-    )
-    found = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
-    (folder / "config.yaml").write_text("network: small_cnn\n")
-    (folder / "manifest.json").write_text(manifest.model_dump_json())
-    (folder / "statistics.safetensors").write_bytes(write_statistics(tiny.statistics(network, manifest)))
-    evaluation = tiny.evaluation(manifest) | {"bundle": {"weights_sha256": found}, "seed": 3}
-    (folder / "evaluation.json").write_text(json.dumps(evaluation))
-    (folder / "CARD.md").write_text("# A card\n")
+    made = tiny.write(folder / "bundle", tiny.manifest("small_cnn"))
+    (folder / "bundle" / "evaluation.json").write_text(json.dumps(tiny.evaluation(made) | {"seed": 3}))
+    (folder / "bundle" / "CARD.md").write_text("# A card\n")
     return folder
 
 
@@ -107,10 +94,12 @@ def test_monais_own_check_of_the_metadata_is_asked(exported: tuple[Path, str], t
         verify_metadata(exported[0], schema)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "weights.safetensors", "statistics.safetensors", "evaluation.json"])
+@pytest.mark.parametrize(
+    "name", ["triage.json", "models/weights.safetensors", "models/ood.safetensors", "evaluation.json"]
+)
 def test_a_file_that_is_missing_is_named(copy: Path, tmp_path: Path, name: str) -> None:
-    (copy / name).unlink()
-    with pytest.raises(TriageError, match=rf"run: {name} cannot be read \(No such file"):
+    (copy / "bundle" / name).unlink()
+    with pytest.raises(TriageError, match=rf"Bundle bundle: .*{name} cannot be read \(No such file"):
         export(copy, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -119,18 +108,18 @@ def test_an_evaluation_of_other_weights_is_refused_and_an_older_bundle_stays(
     copy: Path, exported: tuple[Path, str], tmp_path: Path
 ) -> None:
     older = Path(shutil.copytree(exported[0], tmp_path / "out"))
-    evaluation = json.loads((copy / "evaluation.json").read_text())
-    (copy / "evaluation.json").write_text(json.dumps(evaluation | {"bundle": {"weights_sha256": "0" * 64}}))
-    with pytest.raises(TriageError, match=r"evaluation\.json speaks of other weights than weights\.safetensors"):
+    evaluation = json.loads((copy / "bundle" / "evaluation.json").read_text())
+    (copy / "bundle" / "evaluation.json").write_text(json.dumps(evaluation | {"bundle": {"weights_sha256": "0" * 64}}))
+    with pytest.raises(TriageError, match=r"evaluation\.json speaks of other weights"):
         export(copy, older)
     assert read_manifest(older) == read_manifest(exported[0])
     assert not list(tmp_path.glob(".*"))
 
 
 def test_evidence_that_the_evaluation_does_not_hold_is_not_exported(copy: Path, tmp_path: Path) -> None:
-    evaluation = json.loads((copy / "evaluation.json").read_text())
+    evaluation = json.loads((copy / "bundle" / "evaluation.json").read_text())
     evaluation["findings"]["effusion"]["auroc"]["low"] = 0.66
-    (copy / "evaluation.json").write_text(json.dumps(evaluation))
+    (copy / "bundle" / "evaluation.json").write_text(json.dumps(evaluation))
     with pytest.raises(TriageError, match=r"effusion: triage\.json states 0\.75 as its lower bound"):
         export(copy, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -35,10 +35,11 @@ class Figures(BaseModel):
     auroc: Area
     auroc_within_source: Area | None = None
 
-    def area(self) -> Area | None:
-        """The more cautious of the two; None where neither could be measured."""
-        measured = [one for one in (self.auroc, self.auroc_within_source) if one is not None and one.low is not None]
-        return min(measured, key=lambda one: one.low or 0.0) if measured else None
+    def area(self) -> tuple[str, Area] | None:
+        """The more cautious of the two, with what it is over; None where neither could be measured."""
+        both = {"all pairs of images": self.auroc, "pairs of images of one source": self.auroc_within_source}
+        measured = [(over, one) for over, one in both.items() if one is not None and one.low is not None]
+        return min(measured, key=lambda found: found[1].low or 0.0) if measured else None
 
 
 class EvaluatedBundle(BaseModel):
@@ -99,9 +100,10 @@ def check_evidence(directory: Path, manifest: BundleManifest) -> None:
 
 def _difference(evidence: Evidence, figures: Figures | None) -> str:
     """How the evidence differs from what was measured, in words; empty where it does not."""
-    area = figures.area() if figures else None
-    if figures is None or area is None:
+    found = figures.area() if figures else None
+    if figures is None or found is None:
         return f"{EVALUATION} holds no AUROC for it"
+    area = found[1]
     pairs = {
         "AUROC": (evidence.auroc, area.value),
         "lower bound": (evidence.low, area.low),
