@@ -1,1 +1,12 @@
-"""For those who make models: train, calibrate, evaluate, benchmark."""
+"""For those who make models: train, calibrate, evaluate, benchmark. Commands, and what stands behind each:
+
+train                 recipe, task (chest, head, retina), cohort, units, variants, augment, bleeds, starting_weights, fit,
+                      whole (losses, optimisers), cross_validation, calibrate, outside, shut_out, judge, card, run_folder
+pretrain, few_shot    the same first steps as train
+compare               answers of finished runs
+operating_points      answers of a finished run
+export                runtimes, monai_check, whole_folder
+import                take_in_model, foreign, foreign_bundle, input_range
+evaluate              manifest, studies, wrapped, outcomes, assess, robustness, plots, evaluation_report; metrics
+benchmark             textbook, encode, in_turn, series_times, page_list, page_image, page_upload
+"""
