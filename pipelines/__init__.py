@@ -1,7 +1,8 @@
 """For those who make models: train, calibrate, evaluate, benchmark. Commands, and what stands behind each:
 
-train                 recipe, task (chest, head, retina), cohort, units, variants, augment, bleeds, starting_weights, fit,
-                      whole (losses, optimisers), cross_validation, calibrate, outside, shut_out, judge, card, run_folder
+train                 recipe, task (chest, head, retina), cohort, units; variants, augment, bleeds, starting_weights;
+                      fit, whole (losses, optimisers), cross_validation; calibrate, judge; outside, shut_out; card;
+                      run_folder
 pretrain, few_shot    the same first steps as train
 compare               answers of finished runs
 operating_points      answers of a finished run

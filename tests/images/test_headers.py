@@ -11,7 +11,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 from data_schemas.errors import RefusedFile
 from data_schemas.urgency import Level
 from tests.dicom import as_bytes, dx, dx_file
-from triage.images.headers import ReadLimits, read_header
+from triage.images.headers import ReadLimits, instance_header, open_dataset, read_header, study_header
 
 
 def refusal(path: Path, limits: ReadLimits | None = None) -> str:
@@ -187,3 +187,18 @@ def test_a_cut_header_is_refused(tmp_path: Path) -> None:
     for length in (150, 400, 700):
         path.write_bytes(content[:length])
         assert refusal(path)
+
+
+def test_what_is_read_of_a_file_is_all_that_the_header_needs(shared_data: Path) -> None:
+    """Of every real file the header from the few tags that are parsed is that from all of them."""
+    compared = 0
+    for path in sorted(one for one in (shared_data / "dicom").rglob("*") if one.is_file()):
+        try:
+            found = read_header(path)
+        except RefusedFile:
+            continue
+        whole = open_dataset(path, ReadLimits())
+        whole.source.close()
+        assert found == (study_header(whole.dataset), instance_header(whole.dataset)), path.name
+        compared += 1
+    assert compared > 50
