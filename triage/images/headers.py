@@ -64,9 +64,10 @@ HEADER_TAGS = tuple(
     for keyword in (
         "SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyDate StudyTime AccessionNumber Modality "
         "ConversionType PresentationIntentType StudyDescription SeriesDescription PatientName PatientID "
-        "PatientBirthDate PatientSex PatientAge ContrastBolusAgent ContrastBolusAgentSequence BodyPartExamined SliceThickness "
-        "ConvolutionKernel ViewPosition ViewCodeSequence ImagerPixelSpacing StudyInstanceUID SeriesInstanceUID "
-        "SeriesNumber AcquisitionNumber InstanceNumber PatientOrientation ImagePositionPatient ImageOrientationPatient "
+        "PatientBirthDate PatientSex PatientAge ContrastBolusAgent ContrastBolusAgentSequence BodyPartExamined "
+        "SliceThickness ConvolutionKernel ViewPosition ViewCodeSequence ImagerPixelSpacing StudyInstanceUID "
+        "SeriesInstanceUID SeriesNumber AcquisitionNumber InstanceNumber PatientOrientation ImagePositionPatient "
+        "ImageOrientationPatient "
         "FrameOfReferenceUID SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing "
         "BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation PresentationLUTShape "
         "RequestedProcedurePriority RequestAttributesSequence SharedFunctionalGroupsSequence "
