@@ -66,4 +66,4 @@ def test_an_address_shows_another_person_the_same_entries(tab: Page, page: Serve
     tab.goto(page.entry)
     tab.goto(f"{page.url}/audit?kind=screened&study={uids[0]}")
     expect(tab.get_by_text("1 entry")).to_be_visible()
-    expect(tab.locator("table.t-wide tbody tr")).to_contain_text("ranked, HIGH")
+    expect(tab.locator("table.t-wide tbody tr")).to_contain_text("Screened: HIGH")

@@ -159,7 +159,7 @@ def test_five_hundred_files_arrive_and_only_some_lines_are_drawn(tab: Page, quie
     choose(tab, films(tmp_path / "many", 500, studies=5))
     expect(tab.locator(".line.head[data-group=waiting]")).to_contain_text("Waiting their turn")
     tab.locator(".line.head[data-group=waiting] button").click()
-    all_done(tab)
+    all_done(tab, timeout=240_000)
     expect(tab.locator(".summary .count")).to_have_text("All 500 files done")
     expect(count(tab, "taken")).to_have_text("500 taken in")
     expect(tab.locator(".line.study")).to_have_count(5)

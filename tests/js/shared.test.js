@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clock, say, settle, since } from "../../triage/ui/components/shared.js";
+import { clock, ending, say, settle, since } from "../../triage/ui/components/shared.js";
 
 test("a time is told in the site's zone, whatever the browser's is", () => {
   settle({ language: "en", zone: "Asia/Tokyo" });
@@ -21,4 +21,15 @@ test("what went by has its unit", () => {
 
 test("a text that is not in the file is a fault, not a blank", () => {
   assert.throws(() => say("shared.nothing"), /there is no text shared.nothing/);
+});
+
+test("an end that comes after a newer start ends nothing", () => {
+  let stops = 0;
+  const instance = { stop: () => { stops += 1; } };
+  const first = ending(instance);
+  const second = ending(instance);
+  first();
+  assert.equal(stops, 0);
+  second();
+  assert.equal(stops, 1);
 });
