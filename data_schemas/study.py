@@ -32,6 +32,24 @@ FROM_NIFTI = "converted from NIfTI"
 """Series description of what intake made of a NIfTI volume."""
 
 
+class PlainPixels(Value):
+    """Where the values of uncompressed grey lie in the file, and how they become what a person sees.
+
+    Noted when the header is read, so that the header need not be parsed again for the pixels.
+    """
+
+    at: int
+    """Byte offset of the first value."""
+    stated_bytes: int
+    """Length that the element states; 0xFFFFFFFF: undefined."""
+    slope: float
+    intercept: float
+    windows: tuple[tuple[float, float, str], ...]
+    """Centre, width and explanation of each."""
+    voi_function: str
+    padding: tuple[int, int] | None
+
+
 class InstanceHeader(Value):
     """What the header says of one instance; enough for every gate that needs no pixels."""
 
@@ -76,6 +94,8 @@ class InstanceHeader(Value):
     """(0018,0010), or what the sequence (0018,0012) of an enhanced object calls it."""
     burned_in_annotation: str = ""
     has_pixels: bool = False
+    plain: PlainPixels | None = None
+    """None where the pixels are of another kind, or were taken in before this was noted."""
 
 
 class StoredInstance(Value):

@@ -73,11 +73,16 @@ def lines(slices: tuple[int, ...] = SLICES, longest: int = LONGEST, rounds: int 
         side = bundle.manifest.prepare.width
         yield f"### A head CT of {SIDE} x {SIDE} to three windows of {side} x {side} (medians of {rounds}, in turn)"
         yield ""
-        yield "| slices | MONAI ms | triage ms | ratio | mean difference | study: MONAI ms | triage ms | ratio |"
-        yield "|---|---|---|---|---|---|---|---|"
+        yield (
+            "| slices | MONAI ms | triage ms | ratio | with headers ms | ratio | mean difference "
+            "| study: MONAI ms | triage ms | ratio |"
+        )
+        yield "|---|---|---|---|---|---|---|---|---|---|"
         for count in slices:
             yield against_monai(bundle, written(folder / str(count), count), rounds if count < 100 else 3)
         yield ""
+        yield "Triage reads a header once, when a file arrives; screening begins from the store. The second time and ratio"
+        yield "count the reading of headers too, as MONAI's load does."
         yield "Windows run from 0 to 1. MONAI's area mode averages whole pixels, ours parts of them too; they agree"
         yield "where one side is a multiple of the other."
         yield ""
@@ -120,10 +125,15 @@ def against_monai(bundle: Bundle, paths: list[Path], rounds: int) -> str:
         study = study_of(paths)
 
         def ours() -> None:
-            """Through the memory of one batch, as a study is screened."""
+            """From the store, through the memory of one batch, as a study is screened."""
+            prepared(study, bundle, pool, BATCH)
+
+        def with_headers() -> None:
+            """From the files."""
             prepared(study_of(paths), bundle, pool, BATCH)
 
-        load = in_turn({"theirs": lambda: textbook.prepare(paths[0].parent), "ours": ours}, rounds)
+        ways = {"theirs": lambda: textbook.prepare(paths[0].parent), "ours": ours, "with headers": with_headers}
+        load = in_turn(ways, rounds)
         apart = np.abs(textbook.prepare(paths[0].parent) - prepared(study_of(paths), bundle, pool, len(paths)))
         whole = in_turn(
             {"theirs": lambda: textbook.study(paths[0].parent), "ours": lambda: screen(study, [bundle], pool)},
@@ -135,6 +145,8 @@ def against_monai(bundle: Bundle, paths: list[Path], rounds: int) -> str:
         f"{load['theirs']:.0f}",
         f"{load['ours']:.0f}",
         f"{load['theirs'] / load['ours']:.1f}",
+        f"{load['with headers']:.0f}",
+        f"{load['theirs'] / load['with headers']:.1f}",
         f"{float(apart.mean()) * std:.4f}",
         f"{whole['theirs']:.0f}",
         f"{whole['ours']:.0f}",

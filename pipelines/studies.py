@@ -16,7 +16,8 @@ from data_schemas.study import StoredInstance, StudyHeader, StudyToScreen
 from data_schemas.urgency import Level
 from pipelines.manifest import Row
 from pipelines.wrapped import Picture, wrap
-from triage.images.headers import ReadLimits, read_header
+from triage.images.headers import read_header
+from triage.images.opening import ReadLimits
 from triage.intake.nifti import as_dicom, origin_of
 from triage.intake.sniff import Kind, kind_of
 

@@ -28,7 +28,8 @@ from pipelines.foreign_bundle import BundleFacts, read_bundle
 from pipelines.input_range import InputRange, check_range, from_to
 from pipelines.whole_folder import bundle_folder
 from triage.images.decode import decode
-from triage.images.headers import ReadLimits, read_header
+from triage.images.headers import read_header
+from triage.images.opening import ReadLimits
 from triage.images.pixels import StoredPixels, picture
 from triage.models import ood
 from triage.models.bundle import verify_bundle

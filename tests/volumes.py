@@ -11,7 +11,8 @@ from pydicom.uid import generate_uid
 
 from data_schemas.study import StudyHeader
 from tests.dicom import dx
-from triage.images.headers import ReadLimits, read_header
+from triage.images.headers import read_header
+from triage.images.opening import ReadLimits
 from triage.store import Store
 from triage.store.receive import receive
 

@@ -15,7 +15,7 @@ from data_schemas.operating_point import SitePoint
 from data_schemas.score import StudyScreening
 from data_schemas.study import StudyToScreen
 from triage.images.decode_pool import DecodePool
-from triage.images.headers import ReadLimits
+from triage.images.opening import ReadLimits
 from triage.intake.limits import IntakeLimits
 from triage.models.bundle import Bundle, Device, RuntimeName, load_bundle, read_manifest
 from triage.models.site_points import acting_from

@@ -18,7 +18,8 @@ from data_schemas.errors import RefusedFile, UnreadablePixels
 from pipelines.encode import SYNTAXES, UNCOMPRESSED
 from tests.dicom import as_bytes, dx, values_like_a_film
 from triage.images.decode_pool import DecodePool
-from triage.images.headers import ReadLimits, read_header
+from triage.images.headers import read_header
+from triage.images.opening import ReadLimits
 from triage.intake.archive import members
 from triage.intake.limits import IntakeLimits
 from triage.intake.sniff import Kind, kind_of

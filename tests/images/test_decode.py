@@ -20,7 +20,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from data_schemas.errors import UnreadablePixels
+from data_schemas.errors import RefusedFile, UnreadablePixels
 from tests.dicom import as_bytes, dx, dx_file, values_like_a_film
 from triage.images.decode import decode
 from triage.images.headers import read_header
@@ -220,3 +220,21 @@ def test_the_real_film_equals_what_pydicom_reads(shared_data: Path) -> None:
 
     path = next((shared_data / "dicom" / "cr_chest").iterdir())
     assert np.array_equal(read(path).values, dcmread(path).pixel_array)
+
+
+def test_what_was_noted_of_a_file_gives_what_parsing_it_again_gives(shared_data: Path) -> None:
+    compared = 0
+    for path in sorted(one for one in (shared_data / "dicom").rglob("*") if one.is_file()):
+        try:
+            _, header = read_header(path)
+            if header.plain is None:
+                continue
+            parsed = decode(path, header.model_copy(update={"plain": None}))
+        except (RefusedFile, UnreadablePixels):
+            continue
+        noted = decode(path, header)
+        assert np.array_equal(noted.values, parsed.values), path.name
+        assert noted.values.dtype == parsed.values.dtype, path.name
+        assert (noted.look, noted.to_image) == (parsed.look, parsed.to_image), path.name
+        compared += 1
+    assert compared > 20

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from data_schemas.errors import RefusedFile
 from data_schemas.volume import Orientation
-from triage.images.headers import ReadLimits
 from triage.images.nifti import nifti_bytes, read_nifti
+from triage.images.opening import ReadLimits
 from triage.images.series import orientation
 
 RAS = np.diag([2.0, 2.5, 5.0, 1.0])

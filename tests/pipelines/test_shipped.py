@@ -13,7 +13,8 @@ from pipelines.cohort import read_cohort
 from pipelines.judge import read_evaluation
 from pipelines.outside import dressed, noise, photographs, read_folder
 from triage.images.decode import decode
-from triage.images.headers import ReadLimits, read_header
+from triage.images.headers import read_header
+from triage.images.opening import ReadLimits
 from triage.images.pixels import StoredPixels, picture
 from triage.models.bundle import Bundle, load_bundle, read_manifest, verify_bundle
 from triage.models.prepare import prepare

@@ -15,7 +15,7 @@ from tests.bundles import write_slice_reader
 from tests.screening.test_screen import study_of
 from tests.volumes import ct_series, head
 from triage.images.decode_pool import DecodePool
-from triage.images.headers import ReadLimits
+from triage.images.opening import ReadLimits
 from triage.intake.nifti import as_dicom, origin_of
 from triage.models.bundle import Bundle, load_bundle
 from triage.screening import screen

@@ -19,8 +19,9 @@ from tests.screening.test_screen import film, study_of, without_seconds
 from tests.volumes import changed, ct_series, head
 from triage.images.decode_pool import DecodePool
 from triage.images.display import modality_values
-from triage.images.headers import ReadLimits, read_header
+from triage.images.headers import read_header
 from triage.images.nifti import nifti_bytes
+from triage.images.opening import ReadLimits
 from triage.images.series import stack_series
 from triage.intake.nifti import as_dicom, origin_of
 from triage.models.bundle import Bundle, load_bundle, read_manifest

@@ -11,7 +11,8 @@ from data_schemas.score import BundleIdentity, FindingScore, ImageScreening, Scr
 from data_schemas.study import InstanceHeader, StudyHeader
 from data_schemas.urgency import Level, Urgency
 from tests.dicom import as_bytes, dx
-from triage.images.headers import ReadLimits, read_header
+from triage.images.headers import read_header
+from triage.images.opening import ReadLimits
 from triage.store import Store
 from triage.store.receive import receive
 from triage.store.screenings import record_screening

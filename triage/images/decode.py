@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import cv2
 import imagecodecs
@@ -37,11 +37,12 @@ from pydicom.uid import (
 
 from data_schemas.errors import RefusedFile, UnreadablePixels
 from data_schemas.explanation import Affine
-from data_schemas.study import InstanceHeader
+from data_schemas.study import InstanceHeader, PlainPixels
+from triage.images.elements import number
 from triage.images.geometry import IDENTITY
-from triage.images.headers import Opened, ReadLimits, number, open_dataset
 from triage.images.look import TAGS, read_look
-from triage.images.pixels import StoredPixels
+from triage.images.opening import UNDEFINED, Opened, ReadLimits, element_value, open_dataset
+from triage.images.pixels import Look, StoredPixels, Window
 
 Array = NDArray[Any]
 UNCOMPRESSED = frozenset(
@@ -50,8 +51,6 @@ UNCOMPRESSED = frozenset(
 JPEG = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
 J2K = frozenset({JPEG2000, JPEG2000Lossless})
 HT = frozenset({HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL})
-LONG_VRS = (b"OB", b"OW", b"UN", b"OF", b"OD")
-UNDEFINED = 0xFFFFFFFF
 
 
 def is_compressed(header: InstanceHeader) -> bool:
@@ -72,8 +71,28 @@ def decode(
     `at_least_px`: JPEG 2000 may be read at a half, quarter or eighth as long as its shorter side keeps that many
     pixels; the grid of the result then has its own way back, `to_image`. Raises UnreadablePixels with one sentence.
     """
+    if header.plain is not None:
+        return read_plain(path, header, header.plain)
     with Frames(path, header, limits) as frames:
         return frames.read(frame, at_least_px)
+
+
+def read_plain(path: Path, header: InstanceHeader, plain: PlainPixels) -> StoredPixels:
+    """The stored values by what was noted of them. Raises UnreadablePixels."""
+    check_layout(header)
+    windows = tuple(Window(*one) for one in plain.windows)
+    look = Look(
+        slope=plain.slope,
+        intercept=plain.intercept,
+        windows=windows,
+        voi_function=plain.voi_function,
+        padding=plain.padding,
+    )
+    size = header.bits_allocated // 8
+    with path.open("rb") as source:
+        data = frame_bytes(source, plain.at, plain.stated_bytes, header, header.rows * header.columns * size, 0)
+    values = np.frombuffer(data, f"<u{size}").reshape(header.rows, header.columns)
+    return StoredPixels(whole_values(values, header), header, look)
 
 
 class Frames:
@@ -149,37 +168,13 @@ def check_layout(header: InstanceHeader) -> None:
         raise UnreadablePixels("colour with 16 bits a sample is not read")
 
 
-def element_value(opened: Opened) -> tuple[int, int]:
-    """Offset of the pixels' first byte and their length as the element states it (PS3.5 7.1)."""
-    source, at = opened.source, opened.pixels_at or 0
-    syntax = opened.dataset.file_meta.TransferSyntaxUID
-    order = ">" if syntax == ExplicitVRBigEndian else "<"
-    source.seek(at + 4)
-    head = source.read(8)
-    if len(head) < 8:
-        raise UnreadablePixels("the pixel data is cut off; ask the sender for the image again")
-    if syntax == ImplicitVRLittleEndian:
-        return at + 8, struct.unpack("<I", head[:4])[0]
-    if head[:2] in LONG_VRS:
-        length = source.read(0) or head[4:8]
-        return at + 12, struct.unpack(order + "I", length)[0]
-    return at + 8, struct.unpack(order + "H", head[2:4])[0]
-
-
 def uncompressed(opened: Opened, header: InstanceHeader, frame: int) -> Array:
     """(rows, columns) or (rows, columns, 3), read at the offset of the frame and no more."""
     start, stated = element_value(opened)
     shape, size = (header.rows, header.columns), header.bits_allocated // 8
     subsampled = header.photometric_interpretation == "YBR_FULL_422"
     wanted = header.rows * header.columns * size * (2 if subsampled else header.samples_per_pixel)
-    opened.source.seek(start + frame * wanted)
-    data = opened.source.read(wanted)
-    if len(data) < wanted or (stated != UNDEFINED and stated < (frame + 1) * wanted):
-        held = min(len(data), max(stated - frame * wanted, 0))
-        raise UnreadablePixels(
-            f"the pixel data is shorter than {header.rows} x {header.columns} needs ({held} of {wanted} bytes); "
-            "ask the sender for the image again"
-        )
+    data = frame_bytes(opened.source, start, stated, header, wanted, frame)
     if subsampled:
         return full_from_422(np.frombuffer(data, np.uint8), header)
     order = ">" if header.transfer_syntax_uid == ExplicitVRBigEndian else "<"
@@ -188,6 +183,19 @@ def uncompressed(opened: Opened, header: InstanceHeader, frame: int) -> Array:
         return whole_values(values.reshape(shape), header)
     planar = number(opened.dataset, "PlanarConfiguration") == 1
     return values.reshape(3, *shape).transpose(1, 2, 0) if planar else values.reshape(*shape, 3)
+
+
+def frame_bytes(source: BinaryIO, start: int, stated: int, header: InstanceHeader, wanted: int, frame: int) -> bytes:
+    """The bytes of one frame, `wanted` a frame from `start` on. Raises UnreadablePixels where there are fewer."""
+    source.seek(start + frame * wanted)
+    data = source.read(wanted)
+    if len(data) < wanted or (stated != UNDEFINED and stated < (frame + 1) * wanted):
+        held = min(len(data), max(stated - frame * wanted, 0))
+        raise UnreadablePixels(
+            f"the pixel data is shorter than {header.rows} x {header.columns} needs ({held} of {wanted} bytes); "
+            "ask the sender for the image again"
+        )
+    return data
 
 
 def full_from_422(data: NDArray[np.uint8], header: InstanceHeader) -> Array:

@@ -19,7 +19,7 @@ from typing import Self
 from data_schemas.errors import UnreadablePixels
 from data_schemas.study import InstanceHeader
 from triage.images.decode import Frames, decode, is_compressed
-from triage.images.headers import ReadLimits
+from triage.images.opening import ReadLimits
 from triage.images.pixels import StoredPixels
 
 

@@ -1,42 +1,21 @@
 """DICOM headers to values, never touching pixels."""
 
-import io
-import logging
 import re
-import struct
-import warnings
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from pydicom import Dataset, config, dcmread
+from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import FileMetaDataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset as read_plain
-from pydicom.filereader import read_file_meta_info
-from pydicom.multival import MultiValue
-from pydicom.tag import BaseTag
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from data_schemas.errors import RefusedFile
-from data_schemas.study import InstanceHeader, StudyHeader
+from data_schemas.errors import RefusedFile, UnreadablePixels
+from data_schemas.study import InstanceHeader, PlainPixels, StudyHeader
 from data_schemas.urgency import Level
+from triage.images.elements import number, text, texts
+from triage.images.look import TAGS, read_look
+from triage.images.opening import Opened, ReadLimits, element_value, open_dataset
 from triage.images.planes import planes
-
-# A wrong value is ours to judge; pydicom's warnings and log lines quote values, which may be a patient's.
-config.settings.reading_validation_mode = config.IGNORE
-logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-warnings.filterwarnings("ignore", module="pydicom")
 
 NOT_IMAGES = {
     "1.2.840.10008.1.3.10": "a DICOMDIR (an index of a disc); give the folder it describes instead",
@@ -59,34 +38,25 @@ PRIORITIES = {
 }
 
 
-HEADER_TAGS = tuple(
-    int(tag_for_keyword(keyword) or 0)
-    for keyword in (
-        "SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyDate StudyTime AccessionNumber Modality "
-        "ConversionType PresentationIntentType StudyDescription SeriesDescription PatientName PatientID "
-        "PatientBirthDate PatientSex PatientAge ContrastBolusAgent ContrastBolusAgentSequence BodyPartExamined "
-        "SliceThickness ConvolutionKernel ViewPosition ViewCodeSequence ImagerPixelSpacing StudyInstanceUID "
-        "SeriesInstanceUID SeriesNumber AcquisitionNumber InstanceNumber PatientOrientation ImagePositionPatient "
-        "ImageOrientationPatient "
-        "FrameOfReferenceUID SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing "
-        "BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation PresentationLUTShape "
-        "RequestedProcedurePriority RequestAttributesSequence SharedFunctionalGroupsSequence "
-        "PerFrameFunctionalGroupsSequence"
-    ).split()
+HEADER_TAGS = (
+    tuple(
+        int(tag_for_keyword(keyword) or 0)
+        for keyword in (
+            "SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyDate StudyTime AccessionNumber Modality "
+            "ConversionType PresentationIntentType StudyDescription SeriesDescription PatientName PatientID "
+            "PatientBirthDate PatientSex PatientAge ContrastBolusAgent ContrastBolusAgentSequence BodyPartExamined "
+            "SliceThickness ConvolutionKernel ViewPosition ViewCodeSequence ImagerPixelSpacing StudyInstanceUID "
+            "SeriesInstanceUID SeriesNumber AcquisitionNumber InstanceNumber PatientOrientation ImagePositionPatient "
+            "ImageOrientationPatient "
+            "FrameOfReferenceUID SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing "
+            "BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation PresentationLUTShape "
+            "RequestedProcedurePriority RequestAttributesSequence SharedFunctionalGroupsSequence "
+            "PerFrameFunctionalGroupsSequence"
+        ).split()
+    )
+    + TAGS
 )
 """All that a header is read from; a scanner writes three times as many, and parsing them takes twice as long."""
-
-
-@dataclass(frozen=True)
-class ReadLimits:
-    """What the reader accepts."""
-
-    max_file_bytes: int = 2047 * 1024 * 1024
-    max_rows: int = 16_384
-    max_columns: int = 16_384
-    max_pixels: int = 120_000_000
-    max_inflated_bytes: int = 1024 * 1024 * 1024
-    """Largest dataset of a deflated transfer syntax, unpacked."""
 
 
 def read_header(path: Path, *, limits: ReadLimits | None = None) -> tuple[StudyHeader, InstanceHeader]:
@@ -101,119 +71,33 @@ def read_header(path: Path, *, limits: ReadLimits | None = None) -> tuple[StudyH
         if opened.pixels_at is None:
             raise RefusedFile("holds no pixels; ask the sender for the whole image")
         refuse_what_is_too_large(header, limits)
-        return study_header(opened.dataset), header
+        return study_header(opened.dataset), header.model_copy(update={"plain": plain_pixels(opened, header)})
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A dataset without its pixels, and where those begin."""
-
-    dataset: Dataset
-    source: BinaryIO
-    """The file, or its unpacked content; open, and the caller's to close."""
-    pixels_at: int | None
-    """Byte offset of the Pixel Data element (7FE0,0010) in `source`, None where there is none."""
+PLAIN_SYNTAXES = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian})
 
 
-def open_dataset(path: Path, limits: ReadLimits, only: Sequence[int] | None = None) -> Opened:
-    """Reads all before the pixels, or `only` those tags of it; every fault of their encoding is one RefusedFile."""
+def plain_pixels(opened: Opened, header: InstanceHeader) -> PlainPixels | None:
+    """Where the values lie and how they are read, for a single frame of uncompressed grey without lookup tables."""
+    grey = header.photometric_interpretation in ("MONOCHROME1", "MONOCHROME2") and header.samples_per_pixel == 1
+    if header.frames != 1 or not grey or header.transfer_syntax_uid not in PLAIN_SYNTAXES:
+        return None
     try:
-        opened = opened_deflated(path, limits) or opened_plain(path, only)
-        # Elements are parsed when first asked for: ask now, so that a fault is met here.
-        for _ in chain(opened.dataset.file_meta.iterall(), opened.dataset.iterall()):
-            pass
-    except InvalidDicomError as error:
-        raise RefusedFile("not a DICOM file") from error
-    except RecursionError as error:
-        raise RefusedFile("its sequences are nested too deeply to read") from error
-    except MemoryError as error:
-        raise RefusedFile("an element claims more data than memory holds") from error
-    except FAULTS as error:
-        raise RefusedFile(
-            "its DICOM header is damaged; ask the sender for it again", kind=type(error).__name__
-        ) from error
-    return opened
-
-
-FAULTS = (
-    NotImplementedError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    OSError,
-    EOFError,
-    LookupError,
-    BytesLengthException,
-    struct.error,
-)
-"""What pydicom raises on hostile bytes."""
-
-
-NAMING = (0x00080016, 0x00080060, 0x0020000D)
-"""SOP Class UID, Modality and Study Instance UID: a file without a preamble is DICOM where it has one of them."""
-
-
-def opened_plain(path: Path, only: Sequence[int] | None) -> Opened:
-    """A file of any syntax but deflated, with or without preamble and meta header."""
-    source = path.open("rb")
-    preamble = source.read(132)[128:] == b"DICM"
-    source.seek(0)
-    tags = [*NAMING, *only] if only is not None else None
-    dataset = dcmread(source, stop_before_pixels=True, force=True, specific_tags=tags)
-    if not preamble and not {"SOPClassUID", "StudyInstanceUID", "Modality"} & set(dataset.dir()):
-        raise InvalidDicomError
-    if not hasattr(dataset, "file_meta"):
-        dataset.file_meta = FileMetaDataset()
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit, little = dataset.original_encoding
-        dataset.file_meta.TransferSyntaxUID = (
-            ExplicitVRBigEndian if not little else ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        )
-    return Opened(dataset, source, pixel_offset(source, dataset))
-
-
-NEAR_THE_START = 2048
-
-
-def opened_deflated(path: Path, limits: ReadLimits) -> Opened | None:
-    """A deflated file's dataset, unpacked within the limit (PS3.5 A.5); None for any other syntax."""
-    with path.open("rb") as file:
-        head = file.read(NEAR_THE_START)
-        # Transfer Syntax UID follows two UIDs in the meta header; most files are told from their first bytes.
-        if head[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in head:
-            return None
-        meta = read_file_meta_info(path)
-        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-            return None
-        if "FileMetaInformationGroupLength" not in meta:
-            raise RefusedFile("its DICOM header is damaged (no group length); ask the sender for it again")
-        file.seek(132 + 12 + meta.FileMetaInformationGroupLength)
-        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            data = unpacker.decompress(file.read(), limits.max_inflated_bytes)
-        except zlib.error as error:
-            raise RefusedFile("its deflated dataset is damaged; ask the sender for it again") from error
-    if unpacker.unconsumed_tail:
-        raise RefusedFile(f"unpacks to more than the limit of {limits.max_inflated_bytes // 2**20} MiB")
-    source = io.BytesIO(data)
-    dataset = read_plain(source, False, True, stop_when=at_pixels)
-    dataset.file_meta = meta
-    return Opened(dataset, source, pixel_offset(source, dataset))
-
-
-def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
-    """Whether the reader has reached Float, Double Float or integer Pixel Data (7FE0,0008 to 0010)."""
-    return int(tag) >= 0x7FE00008
-
-
-def pixel_offset(source: BinaryIO, dataset: Dataset) -> int | None:
-    """Where pydicom stopped, if the element there is Pixel Data."""
-    at = source.tell()
-    tag = source.read(4)
-    big = str(dataset.file_meta.TransferSyntaxUID) == ExplicitVRBigEndian
-    return at if tag == (b"\x7f\xe0\x00\x10" if big else b"\xe0\x7f\x10\x00") else None
+        at, stated = element_value(opened)
+    except UnreadablePixels:
+        return None  # told of when the pixels are read
+    look = read_look(opened.dataset)
+    if look.modality_lut is not None or look.voi_luts:
+        return None
+    return PlainPixels(
+        at=at,
+        stated_bytes=stated,
+        slope=look.slope,
+        intercept=look.intercept,
+        windows=tuple((one.center, one.width, one.explanation) for one in look.windows),
+        voi_function=look.voi_function,
+        padding=look.padding,
+    )
 
 
 def refuse_what_is_no_image(dataset: Dataset) -> None:
@@ -300,29 +184,6 @@ def instance_header(dataset: Dataset) -> InstanceHeader:
         burned_in_annotation=text(dataset, "BurnedInAnnotation").upper(),
         has_pixels=True,
     )
-
-
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-
-
-def text(dataset: Dataset, keyword: str) -> str:
-    """The attribute as text without padding; the first of several values; empty where absent."""
-    return next(iter(texts(dataset, keyword)), "")
-
-
-def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
-    """Every value of the attribute as text."""
-    value = dataset.get(keyword)
-    if value is None:
-        return ()
-    values = value if isinstance(value, (MultiValue, list, tuple)) else (value,)
-    return tuple(CONTROLS.sub(" ", str(item).replace("\x00", "")).strip() for item in values)
-
-
-def number(dataset: Dataset, keyword: str) -> int | None:
-    """The attribute as a whole number; None where absent or unreadable."""
-    found = re.fullmatch(r"[+-]?\d+", text(dataset, keyword))
-    return int(found[0]) if found and abs(int(found[0])) < 2**31 else None
 
 
 def spacing_mm(dataset: Dataset) -> tuple[float, float] | None:

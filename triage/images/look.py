@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
-from triage.images.headers import number, text, texts
+from triage.images.elements import number, text, texts
 from triage.images.pixels import Look, Lut, Window
 
 TAGS = tuple(

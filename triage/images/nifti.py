@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from data_schemas.errors import RefusedFile
 from data_schemas.volume import Orientation, SlicePlane
-from triage.images.headers import ReadLimits
+from triage.images.opening import ReadLimits
 from triage.images.series import AS_READ, AXES, ORIENTATIONS
 
 LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

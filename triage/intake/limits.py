@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from triage.images.headers import ReadLimits
+from triage.images.opening import ReadLimits
 
 MIB = 1024 * 1024
 

@@ -18,8 +18,8 @@ from pydicom.valuerep import format_number_as_ds
 
 from data_schemas.study import FROM_NIFTI
 from data_schemas.volume import SlicePlane
-from triage.images.headers import ReadLimits
 from triage.images.nifti import NiftiVolume, read_nifti
+from triage.images.opening import ReadLimits
 
 BYTE_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.2"
 WORD_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.3"

@@ -29,7 +29,8 @@ from data_schemas.bundle import BundleManifest, PrepareSpec
 from data_schemas.explanation import Affine
 from triage.images.decode import decode
 from triage.images.geometry import compose
-from triage.images.headers import ReadLimits, read_header
+from triage.images.headers import read_header
+from triage.images.opening import ReadLimits
 from triage.images.pixels import StoredPixels, picture
 from triage.models.calibration import finding_scores
 from triage.models.cells import STRIDE, cells_to_input, on_original, span

@@ -17,7 +17,8 @@ from starlette.responses import Response
 from data_schemas.errors import NotFound, RefusedFile
 from data_schemas.study import InstanceHeader, StoredInstance
 from triage.images.display import full_range, inverted, modality_values
-from triage.images.headers import ReadLimits, open_dataset, texts
+from triage.images.elements import texts
+from triage.images.opening import ReadLimits, open_dataset
 from triage.images.pixels import Lut, StoredPixels
 from triage.store.studies import stored_instance
 from triage.web.answers import whole
