@@ -81,8 +81,8 @@ def lines(slices: tuple[int, ...] = SLICES, longest: int = LONGEST, rounds: int 
         for count in slices:
             yield against_monai(bundle, written(folder / str(count), count), rounds if count < 100 else 3)
         yield ""
-        yield "Triage reads a header once, when a file arrives; screening begins from the store. The second time and ratio"
-        yield "count the reading of headers too, as MONAI's load does."
+        yield "Triage reads a header once, when a file arrives; screening begins from the store. The second time and"
+        yield "ratio count the reading of headers too, as MONAI's load does."
         yield "Windows run from 0 to 1. MONAI's area mode averages whole pixels, ours parts of them too; they agree"
         yield "where one side is a multiple of the other."
         yield ""
