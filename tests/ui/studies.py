@@ -36,7 +36,7 @@ def arrive(store: Store, spool: Path, *, ordered: Level | None = None, **attribu
     return study
 
 
-def screened(store: Store, study: StudyHeader, *, opacity: float = 0.1) -> None:
+def screened(store: Store, study: StudyHeader, *, opacity: float = 0.1, images_sha256: str = "1" * 64) -> None:
     """The study as a bundle leaves it: ranked, with a map of each finding on its image."""
     record = study_record(store, study.study_instance_uid)
     image = record.instances[0].header
@@ -65,7 +65,7 @@ def screened(store: Store, study: StudyHeader, *, opacity: float = 0.1) -> None:
         images=(ImageScreening(sop_instance_uid=image.sop_instance_uid, gates=gates, bundle=BUNDLE, scores=scores),),
         findings=scores,
         bundle=BUNDLE,
-        images_sha256="1" * 64,
+        images_sha256=images_sha256,
         software_version="0",
         seconds={"read": 0.04, "score": 0.03, "total": 0.09},
     )
