@@ -100,8 +100,8 @@ class WholeNetwork:
             area = mean_auroc(self.outputs(candidate, validation, 0)[0].astype(np.float64), labels[validation])
             if watch is not None:
                 watch(epoch, told, candidate)
-            if np.isfinite(area) and area > best_area:
-                best, best_area, since = copy.deepcopy(candidate.state_dict()), area, 0
+            if area > best_area or not np.isfinite(area):  # of too few patients to tell, the latest
+                best, best_area, since = copy.deepcopy(candidate.state_dict()), np.fmax(best_area, area), 0
             else:
                 since += 1
             if since >= self.how.patience:

@@ -3,17 +3,17 @@ import pytest
 import torch
 
 from data_schemas.errors import NotFound
+from tests.explain.conftest import EXPLAINED
 from tests.explain.pictures import image_header
 from tests.models import tiny
 from triage.explain.drawing import on_image
 from triage.explain.saliency import saliency
 from triage.images.geometry import IDENTITY
 from triage.models.bundle import Bundle
-from triage.models.networks import TABLE
 from triage.models.prepare import Prepared
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", EXPLAINED)
 def test_saliency_is_the_absolute_gradient_of_the_findings_logit(bundles: dict[str, Bundle], name: str) -> None:
     bundle = bundles[name]
     prepared = Prepared(tiny.batch(bundle.manifest, 1)[0], IDENTITY)

@@ -73,7 +73,7 @@ def test_the_moving_average_is_kept_and_is_another_network(films, tmp_path):
 def test_training_ends_when_no_epoch_is_better(films, tmp_path):
     told = []
     one = fitter(films, tmp_path, epochs=30, patience=2, rate=1e-7)
-    one.fit(np.arange(32), lambda epoch, loss, network: told.append(epoch))
+    one.fit(np.arange(len(one.cases)), lambda epoch, loss, network: told.append(epoch))
     assert len(told) < 30
 
 
