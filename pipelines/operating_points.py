@@ -20,9 +20,9 @@ from data_schemas.errors import TriageError
 from pipelines import metrics as shares
 from pipelines.calibrate import OperatingPoint, at_specificity, calibrated
 from pipelines.metrics import RESAMPLES, Bools, Floats
+from pipelines.run_folder import OUT_OF_FOLD
 from triage.models.bundle import read_manifest
 
-OUT_OF_FOLD = "out_of_fold.csv"
 STEPS = 50
 """Thresholds taken from those with the finding, and as many from those without it."""
 PLACES = 3
