@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data_schemas.bundle import Fit, PrepareSpec
@@ -171,6 +171,9 @@ def test_a_sheared_map_is_refused() -> None:
     st.integers(1, 40),
     st.sampled_from(["<u2", "<i2", "u1"]),
 )
+@example(64, 80, 60, 48, "<i2")
+@example(64, 64, 48, 48, "<u2")
+@example(64, 64, 32, 48, "u1")
 def test_reducing_gives_the_means_that_opencv_gives(
     rows: int, columns: int, height: int, width: int, kind: str
 ) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,8 +144,9 @@ def why_left_out(header: InstanceHeader, plane: SlicePlane | None, *, any_origin
 
 def normal(plane: SlicePlane) -> NDArray[np.float64]:
     """Unit vector at right angles to the slice; to the head for an axial one (PS3.3 C.7.6.2.1.1)."""
-    across = np.cross(np.asarray(plane.along_row, dtype=np.float64), np.asarray(plane.along_column, dtype=np.float64))
-    return across / np.linalg.norm(across)
+    (a, b, c), (d, e, f) = plane.along_row, plane.along_column
+    across = (b * f - c * e, c * d - a * f, a * e - b * d)  # np.cross takes ten times as long for two vectors
+    return np.asarray(across, dtype=np.float64) / hypot(*across)
 
 
 AXES = (("L", "R"), ("P", "A"), ("H", "F"))
@@ -164,7 +166,7 @@ def orientation(plane: SlicePlane) -> Orientation:
 
 def letter(direction: Point) -> str:
     """Where a direction leads mostly: L, R, P, A, H or F."""
-    axis = int(np.abs(direction).argmax())
+    axis = max(range(3), key=lambda axis: abs(direction[axis]))
     return AXES[axis][direction[axis] < 0]
 
 
