@@ -4,7 +4,7 @@ What the fixed layers give is computed once per image and variant, so that an ep
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,16 +78,29 @@ def start_network(recipe: Recipe, findings: int, channels: int) -> MapNetwork:
 class Images:
     """Images as the fixed layers see them, with their labels."""
 
-    activations: NDArray[np.float16]
-    """(variants, images, c, h, w); may lie on disk."""
+    activations: Sequence[NDArray[np.float16]]
+    """Of each variant (images, c, h, w); may lie on disk."""
     labels: NDArray[np.float32]
     """(variants, images, findings): 1, 0 or NaN; a variant into which a finding was painted has it."""
     features: NDArray[np.float32]
     """(variants, images, k): what the untrained tail makes of the activations."""
+    sources: NDArray[np.str_]
+    """(images,): the collection that each comes from."""
+
+    def aims(self, rows: Rows, recipe: Recipe) -> list[tuple[Tensor, Tensor]]:
+        """Of each variant of these images: targets and weights (rows, findings)."""
+        found = []
+        for part in self.labels:
+            target, weights = targets(part[rows], recipe.smoothing)
+            if recipe.balance_sources:
+                weights = weights * torch.from_numpy(source_weights(part[rows], self.sources[rows]))
+            found.append((target, weights))
+        return found
 
     def drawn(self, variants: NDArray[np.int64], rows: Rows) -> Tensor:
         """Activations (n, c, h, w), float32, of these images, one variant each."""
-        return torch.from_numpy(np.asarray(self.activations[variants, rows], dtype=np.float32))
+        chosen = [self.activations[variant][row] for variant, row in zip(variants, rows, strict=True)]
+        return torch.from_numpy(np.stack(chosen).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,28 @@ def targets(labels: NDArray[np.float32], smoothing: float) -> tuple[Tensor, Tens
     return torch.from_numpy(target.astype(np.float32)), torch.from_numpy(weights.astype(np.float32))
 
 
+MOST_BALANCE = 4.0
+"""No image counts more than this, nor less than one part of it, for its collection's sake."""
+
+
+def source_weights(labels: NDArray[np.float32], sources: NDArray[np.str_]) -> NDArray[np.float32]:
+    """(n, findings): weights under which each finding is as frequent in every collection as in all together, so that
+    nothing is won by knowing the collection. One that shows a finding always, or never, is left as it is.
+    """
+    weights = np.ones_like(labels)
+    share = np.nanmean(np.where(np.isnan(labels).all(axis=0), 0.0, labels), axis=0)
+    for source in np.unique(sources):
+        here = sources == source
+        some = labels[here]
+        have, known = (some == 1).sum(axis=0), (~np.isnan(some)).sum(axis=0)
+        own = have / np.maximum(known, 1)
+        both = (have > 0) & (have < known)
+        with_it = np.where(both, share / np.where(both, own, 1.0), 1.0)
+        without = np.where(both, (1 - share) / np.where(both, 1 - own, 1.0), 1.0)
+        weights[here] = np.clip(np.where(some == 1, with_it, without), 1 / MOST_BALANCE, MOST_BALANCE)
+    return weights
+
+
 def loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean cross-entropy."""
     each = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
@@ -144,8 +179,7 @@ def fit_head(tail: Tail, images: Images, rows: Rows, recipe: Recipe, device: str
     Features are standardised and the squared weights penalised; the scaling is then folded into the head.
     """
     x = torch.from_numpy(np.concatenate([part[rows] for part in images.features])).to(device)
-    parts = [targets(part[rows], recipe.smoothing) for part in images.labels]
-    target, weights = (torch.cat(part).to(device) for part in zip(*parts, strict=True))
+    target, weights = (torch.cat(part).to(device) for part in zip(*images.aims(rows, recipe), strict=True))
     findings = target.shape[1]
     centre, spread = x.mean(dim=0), x.std(dim=0) + 1e-3
     x = (x - centre) / spread
@@ -219,12 +253,11 @@ def batches(
 
     With `mixup` two images of a batch are mixed, and their targets and weights as well.
     """
-    parts = [targets(part[rows], recipe.smoothing) for part in images.labels]
-    target, weights = (torch.stack(part) for part in zip(*parts, strict=True))
+    target, weights = (torch.stack(part) for part in zip(*images.aims(rows, recipe), strict=True))
     order = random.permutation(len(rows))
     for start in range(0, len(order), recipe.batch):
         chosen = order[start : start + recipe.batch]
-        which = random.integers(0, len(parts), len(chosen))
+        which = random.integers(0, len(target), len(chosen))
         x = images.drawn(which, rows[chosen])
         y, w = target[which, chosen], weights[which, chosen]
         if mixup:

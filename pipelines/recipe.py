@@ -120,6 +120,8 @@ class Recipe(Value):
     """Squared weights of the head on standardised features, against the mean cross-entropy."""
     smoothing: float = Field(0.05, ge=0, lt=0.5)
     """Labels of 0 and 1 are moved towards each other by this: about one in ten is wrong."""
+    balance_sources: bool = False
+    """Images count so that each finding is as frequent in every collection (of the head and the last blocks)."""
     dropout: float = Field(0.3, ge=0, lt=1)
     batch: int = Field(32, ge=2)
     tails: tuple[Tail, ...] = (Tail(),)
@@ -133,8 +135,12 @@ class Recipe(Value):
 
 
 def made_by(recipe: Recipe) -> Recipe:
-    """The recipe with nothing in it but what decides what the fixed layers give; the rest as it is by default."""
-    kept = ("task", "network", "side", "seed", "fixed_blocks", "variants", "augment", "painted")
+    """The recipe with nothing in it but what decides what the fixed layers give; the rest as it is by default.
+
+    `start` is no part of it: only the last blocks are taken from there. Nor is how many variants there are: more of
+    them cost only what they add.
+    """
+    kept = ("task", "network", "side", "seed", "fixed_blocks", "augment", "painted")
     return Recipe(**{name: getattr(recipe, name) for name in kept})
 
 

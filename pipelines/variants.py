@@ -1,10 +1,8 @@
 """What the fixed layers give for each variant of each image, kept in the run's folder: an interrupted run goes on."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,37 +24,26 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Kept:
-    """The files of one run's variants."""
+    """The files of a run's variants, two for each; one is complete once the second is there."""
 
     folder: Path
 
-    @property
-    def activations(self) -> Path:
-        """(variants, images, c, h, w) float16."""
-        return self.folder / "activations.npy"
+    def activations(self, number: int) -> Path:
+        """(images, c, h, w) float16."""
+        return self.folder / f"activations_{number}.npy"
 
-    @property
-    def labels(self) -> Path:
-        """(variants, images, findings) float32."""
-        return self.folder / "labels.npy"
+    def labels(self, number: int) -> Path:
+        """(images, findings) float32."""
+        return self.folder / f"labels_{number}.npy"
 
-    @property
-    def state(self) -> Path:
-        """What they are made from, and how many variants are complete."""
-        return self.folder / "variants.json"
-
-    def done(self, key: str) -> int:
-        """Complete variants that were made from the same things."""
-        if not self.state.is_file():
-            return 0
-        state = json.loads(self.state.read_text(encoding="utf-8"))
-        return int(state["done"]) if state["key"] == key else 0
-
-    def tell(self, key: str, done: int) -> None:
-        """Sets down how many are complete, after their data."""
-        part = self.state.with_suffix(".part")
-        part.write_text(json.dumps({"key": key, "done": done}), encoding="utf-8")
-        part.replace(self.state)
+    def claim(self, key: str) -> None:
+        """Leaves only variants that were made from what `key` says."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        made_from = self.folder / "made_from.txt"
+        if not made_from.is_file() or made_from.read_text(encoding="utf-8") != key:
+            for labels in self.folder.glob("labels_*.npy"):
+                labels.unlink()
+            made_from.write_text(key, encoding="utf-8")
 
 
 def gather(
@@ -69,45 +56,46 @@ def gather(
     ticked: Ticked = lambda count: None,
 ) -> Images:
     """Activations of every variant, computed where `folder` does not hold them yet, and the features they give."""
-    folder.mkdir(parents=True, exist_ok=True)
     kept = Kept(folder)
     trunk = trunk_of(network.to(device))
-    key = f"{made_by(recipe).model_dump_json()} {cohort_sha256(cases)}"
-    done = kept.done(key)
+    kept.claim(f"{made_by(recipe).model_dump_json()} {cohort_sha256(cases)}")
     labels = label_matrix(cases, tuple(task.targets))
     blank = torch.zeros(1, task.channels, recipe.side, recipe.side, device=device)
     grid = tuple(trunk.early(blank, recipe.fixed_blocks).shape[1:])
-    activations, drawn = _opened(kept, (recipe.variants, len(cases)), grid, len(task.targets), anew=not done)
-    ticked(done * len(cases))
-    for number in range(done, recipe.variants):
-        start = 0
+    for number in range(recipe.variants):
+        if kept.labels(number).is_file():
+            ticked(len(cases))
+            continue
+        activations = open_memmap(kept.activations(number), "w+", np.float16, (len(cases), *grid))
+        drawn, start = np.empty_like(labels), 0
         for tensors, found in _variant(task, cases, labels, recipe, number):
             with torch.inference_mode():
                 x = torch.from_numpy(tensors).to(device, memory_format=torch.channels_last)
                 early = trunk.early(x, recipe.fixed_blocks).to(torch.float16).cpu().contiguous().numpy()
-            activations[number, start : start + len(early)] = early
-            drawn[number, start : start + len(early)] = found
+            activations[start : start + len(early)] = early
+            drawn[start : start + len(early)] = found
             start += len(early)
             ticked(len(early))
         activations.flush()
-        drawn.flush()
-        kept.tell(key, number + 1)
-    images = Images(activations, drawn, np.zeros((0, 0, 0), np.float32))
+        write_whole(kept.labels(number), drawn)
+    numbers = range(recipe.variants)
+    images = Images(
+        tuple(np.load(kept.activations(number), mmap_mode="r") for number in numbers),
+        np.stack([np.load(kept.labels(number)) for number in numbers]),
+        np.zeros((0, 0, 0), np.float32),
+        np.array([case.source for case in cases]),
+    )
     tail, rows = Tail(network, recipe.fixed_blocks).eval(), np.arange(len(cases))
-    features = [tail_outputs(tail, images, rows, number, recipe.batch, device)[1] for number in range(recipe.variants)]
+    features = [tail_outputs(tail, images, rows, number, recipe.batch, device)[1] for number in numbers]
     return replace(images, features=np.stack(features))
 
 
-def _opened(
-    kept: Kept, count: tuple[int, int], grid: tuple[int, ...], findings: int, *, anew: bool
-) -> tuple[np.memmap[Any, np.dtype[np.float16]], np.memmap[Any, np.dtype[np.float32]]]:
-    """Activations and labels, in new files or in those that are there."""
-    if anew:
-        return (
-            open_memmap(kept.activations, "w+", np.float16, (*count, *grid)),
-            open_memmap(kept.labels, "w+", np.float32, (*count, findings)),
-        )
-    return open_memmap(kept.activations, "r+"), open_memmap(kept.labels, "r+")
+def write_whole(path: Path, values: NDArray[np.float32]) -> None:
+    """Complete or not at all."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.save(file, values)
+    part.replace(path)
 
 
 def _variant(
