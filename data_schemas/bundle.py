@@ -1,8 +1,9 @@
 """triage.json: the typed manifest of a bundle, which our code trusts (plain values, nothing is executed)."""
 
 from enum import StrEnum
+from itertools import pairwise
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat, field_validator
 
 from data_schemas.base import Value
 from data_schemas.operating_point import SetBySite
@@ -103,10 +104,26 @@ class PrepareSpec(Value):
 
 
 class Calibration(Value):
-    """Platt scaling: probability = sigmoid(slope * logit + offset)."""
+    """Logit to probability: sigmoid(slope * logit + offset), or through `knots` where there are any.
+
+    Platt scaling (Platt 1999); with an offset of 0 temperature scaling, the slope being 1 / temperature (Guo et al.
+    2017, arXiv:1706.04599); with knots isotonic regression (Zadrozny and Elkan 2002).
+    """
 
     slope: float
     offset: float
+    knots: tuple[tuple[FiniteFloat, FiniteFloat], ...] = Field((), exclude_if=lambda knots: not knots)
+    """Logit and probability, linear between two and constant beyond the ends. Slope and offset are then only what
+    Platt scaling of the same answers gives. A file without them is as it was before there were any."""
+
+    @field_validator("knots")
+    @classmethod
+    def _rise(cls, knots: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if not all(0 < probability < 1 for _, probability in knots):
+            raise ValueError("a knot's probability is not between 0 and 1")
+        if not all(before[0] < after[0] and before[1] <= after[1] for before, after in pairwise(knots)):
+            raise ValueError("knots do not rise: each logit above the one before, no probability below it")
+        return knots
 
 
 class Evidence(Value):

@@ -1,10 +1,11 @@
 """For those who make models: train, calibrate, evaluate, benchmark. Commands, and what stands behind each:
 
 train                 recipe, task (chest, head, retina), cohort, units; variants, augment, bleeds, starting_weights;
-                      fit, whole (losses, optimisers), cross_validation; calibrate, judge; outside, shut_out; card;
+                      fit, whole (losses, optimisers), cross_validation; scaling, judge; outside, shut_out; card;
                       run_folder
 pretrain, few_shot    the same first steps as train
 compare               answers of finished runs
+calibrate             answers of a finished run; scaling, plots
 operating_points      answers of a finished run
 export                runtimes, monai_check, whole_folder
 import                take_in_model, foreign, foreign_bundle, input_range

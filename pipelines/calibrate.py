@@ -1,79 +1,107 @@
-"""Logits to probabilities (Platt scaling), and the probability from which a finding acts."""
+"""`python -m pipelines.calibrate --run RUN`: Platt, temperature and isotonic scaling of a run's answers side by side.
 
-from dataclasses import dataclass
+Each is fitted on the answers out of fold of the other folds' patients. A reliability diagram goes to the run's folder.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
 
-from data_schemas.bundle import Calibration
-from pipelines.metrics import Bools, Floats
+import typer
 
-SMALLEST_SLOPE = 1e-3
-"""A slope of 0 or below would turn the order of images around."""
+from data_schemas.errors import TriageError
+from pipelines.compare import read_answers
+from pipelines.metrics import Bools, Floats, both_kinds, brier, calibration_error, log_loss_of
+from pipelines.plots import draw_reliability
+from pipelines.run_folder import CALIBRATION, Answers
+from pipelines.scaling import SCALINGS, calibrated_by_others
 
-
-def platt(logits: Floats, positive: Bools) -> Calibration:
-    """Slope and offset of the most probable sigmoid (Platt 1999, with his smoothed targets), by Newton's method.
-
-    Fit them on logits of patients that the network did not see.
-    """
-    with_it, without = int(positive.sum()), int((~positive).sum())
-    target = np.where(positive, (with_it + 1) / (with_it + 2), 1 / (without + 2))
-    columns = np.stack([logits, np.ones_like(logits)], axis=1)
-    weights = np.array([1.0, np.log((with_it + 1) / (without + 1))])
-    for _ in range(50):
-        p = sigmoid(columns @ weights)
-        gradient = columns.T @ (p - target)
-        curvature = (columns * (p * (1 - p))[:, None]).T @ columns + 1e-6 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights - step / max(1.0, float(np.abs(step).max()))
-        if np.abs(step).max() < 1e-9:
-            break
-    if weights[0] < SMALLEST_SLOPE:
-        share = (with_it + 1) / (with_it + without + 2)
-        weights = np.array([SMALLEST_SLOPE, np.log(share / (1 - share))])
-    return Calibration(slope=float(weights[0]), offset=float(weights[1]))
-
-
-def sigmoid(z: Floats) -> Floats:
-    """1 / (1 + exp(-z)) without overflow."""
-    p: Floats = np.where(z >= 0, 1 / (1 + np.exp(-np.abs(z))), np.exp(-np.abs(z)) / (1 + np.exp(-np.abs(z))))
-    return p
-
-
-def calibrated(calibration: Calibration, logits: Floats) -> Floats:
-    """Probabilities of the logits."""
-    return sigmoid(calibration.slope * logits + calibration.offset)
-
-
-def calibrated_by_others(logits: Floats, positive: Bools, folds: NDArray[np.int64]) -> Floats:
-    """Probabilities of each fold with the scaling fitted on the other folds, to judge calibration honestly."""
-    result = np.empty_like(logits)
-    for fold in np.unique(folds):
-        here = folds == fold
-        result[here] = calibrated(platt(logits[~here], positive[~here]), logits[here])
-    return result
+Stated = Mapping[str, tuple[Bools, Mapping[str, Floats]]]
+"""By finding: which of the n studies have it, and by scaling the probabilities (n,)."""
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
-    """The probability from which a finding acts, and how it was chosen."""
+class Row:
+    """How true the probabilities of one scaling are; of each figure less is better."""
 
-    probability: float
-    words: str
+    finding: str
+    studies: int
+    positives: int
+    scaling: str
+    ece: float
+    """Expected calibration error, ten bins of equal size."""
+    brier: float
+    log_loss: float
 
-    def acts(self, calibration: Calibration, logits: Floats) -> Bools:
-        """Which of the logits it acts on."""
-        acts: Bools = calibrated(calibration, logits) >= self.probability
-        return acts
+
+def stated(answers: Answers) -> Stated:
+    """Probabilities by every scaling. Raises TriageError for a finding that all have, or none."""
+    told = {}
+    for finding in answers.labels:
+        one = answers.known(finding)
+        if not both_kinds(one.positive):
+            raise TriageError(f"{finding}: the answers hold no image with it, or none without it")
+        told[finding] = (
+            one.positive,
+            {name: calibrated_by_others(one.logits, one.positive, one.folds, fit) for name, fit in SCALINGS.items()},
+        )
+    return told
 
 
-def at_specificity(calibration: Calibration, logits: Floats, positive: Bools, wanted: float) -> OperatingPoint:
-    """The lowest probability that leaves at least `wanted` of the images without the finding alone."""
-    without = np.sort(calibrated(calibration, logits[~positive]))
-    everyone = calibrated(calibration, logits)
-    last_left_alone = without[min(int(np.ceil(wanted * len(without))), len(without)) - 1]
-    above = everyone[everyone > last_left_alone]
-    point = (float(last_left_alone) + float(above.min())) / 2 if above.size else 1.0
-    words = f"leaves at least {wanted:.0%} of those without it alone, on out-of-fold patients"
-    return OperatingPoint(point, words)
+def compared(told: Stated) -> list[Row]:
+    """A row for each finding and scaling."""
+    return [
+        Row(
+            finding=finding,
+            studies=len(positive),
+            positives=int(positive.sum()),
+            scaling=scaling,
+            ece=round(calibration_error(probabilities, positive), 4),
+            brier=round(brier(probabilities, positive), 4),
+            log_loss=round(log_loss_of(probabilities, positive), 4),
+        )
+        for finding, (positive, by_scaling) in told.items()
+        for scaling, probabilities in by_scaling.items()
+    ]
+
+
+def table(rows: Sequence[Row], used: str) -> str:
+    """Markdown: a line for each row."""
+    lines = ["| finding | scaling | ECE | Brier | log loss |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row.finding} ({row.positives} of {row.studies}) | {row.scaling} | {row.ece:.3f} | {row.brier:.3f} | "
+        f"{row.log_loss:.3f} |"
+        for row in rows
+    ]
+    note = (
+        f"Fitted on the other folds' patients; the recipe asks for {used}. Of every figure less is better. In "
+        "brackets: how many have the finding."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def main(
+    run: Annotated[Path, typer.Option(help="Folder of a training run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Prints calibration error, Brier score and log loss of each scaling, and draws their reliability."""
+    try:
+        answered = read_answers(run)
+        told = stated(answered.answers)
+    except TriageError as error:
+        typer.echo(error.sentence, err=True)
+        raise typer.Exit(1) from error
+    rows = compared(told)
+    draw_reliability(run / CALIBRATION, told)
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(asdict(row), ensure_ascii=False))
+        return
+    typer.echo(table(rows, answered.recipe.calibration))
+    typer.echo(f"Reliability: {run / CALIBRATION}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -4,8 +4,7 @@ Of each run the answers out of fold are read, whose networks had not seen the pa
 are bootstrapped in pairs: each sample of patients judges both.
 """
 
-import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from data_schemas.errors import TriageError
 from pipelines.metrics import RESAMPLES, Interval, auroc, patient_bootstrap
 from pipelines.recipe import Recipe, read_recipe
-from pipelines.run_folder import OUT_OF_FOLD, RECIPE
+from pipelines.run_folder import OUT_OF_FOLD, RECIPE, Answers, read_out_of_fold
 from pipelines.train import TASKS
 
 Indices = NDArray[np.intp]
@@ -30,54 +29,23 @@ class Answered:
 
     name: str
     recipe: Recipe
-    studies: tuple[str, ...]
-    """Image, or of slices that are pooled, patient."""
-    patients: NDArray[np.str_]
-    folds: NDArray[np.int64]
-    labels: Mapping[str, NDArray[np.float64]]
-    """By finding, (studies,): 1, 0 or NaN."""
-    logits: Mapping[str, NDArray[np.float64]]
+    answers: Answers
 
 
 def read_answers(folder: Path) -> Answered:
     """The answers of a run's folder. Raises TriageError where it is none, or not a complete one."""
-    path = folder / OUT_OF_FOLD
-    if not path.is_file():
+    if not (folder / OUT_OF_FOLD).is_file():
         raise TriageError(f"{folder} holds no {OUT_OF_FOLD}; give the folder of a finished training run")
     recipe = read_recipe(folder / RECIPE)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    findings = [name.removesuffix(".logit") for name in rows[0] if name.endswith(".logit")]
-    pooled = TASKS[recipe.task].pooled
-    groups: dict[str, list[dict[str, str]]] = {}
-    for row in rows:
-        groups.setdefault(row["image"] if pooled is None else row["patient"], []).append(row)
-    return Answered(
-        name=folder.name,
-        recipe=recipe,
-        studies=tuple(groups),
-        patients=np.array([of[0]["patient"] for of in groups.values()]),
-        folds=np.array([int(of[0]["fold"]) for of in groups.values()]),
-        labels={name: np.array([_label(of, name) for of in groups.values()]) for name in findings},
-        logits={name: np.array([_logit(of, name, pooled or 1) for of in groups.values()]) for name in findings},
-    )
-
-
-def _label(rows: Sequence[Mapping[str, str]], finding: str) -> float:
-    """1 where one image has it, NaN where one is not known."""
-    return float(np.max([float(row[finding] or "nan") for row in rows]))
-
-
-def _logit(rows: Sequence[Mapping[str, str]], finding: str, pooled: int) -> float:
-    """The mean of the highest, as the product pools slices."""
-    return float(np.sort([float(row[f"{finding}.logit"]) for row in rows])[-pooled:].mean())
+    return Answered(folder.name, recipe, read_out_of_fold(folder, TASKS[recipe.task].pooled))
 
 
 def require_same(first: Answered, other: Answered) -> None:
     """Raises TriageError where two runs cannot be compared, and says why."""
     if first.recipe.task != other.recipe.task:
         raise TriageError(f"{first.name} is of {first.recipe.task}, {other.name} of {other.recipe.task}")
-    if first.studies != other.studies or not np.array_equal(first.folds, other.folds):
+    one, two = first.answers, other.answers
+    if one.studies != two.studies or not np.array_equal(one.folds, two.folds):
         raise TriageError(
             f"{first.name} and {other.name} do not split the same patients in the same way; train them with the same "
             "data, seed, folds and share set aside"
@@ -100,12 +68,12 @@ def compared(runs: Sequence[Answered], resamples: int = RESAMPLES) -> list[Row]:
     first = runs[0]
     for other in runs[1:]:
         require_same(first, other)
-    rows = [_row(runs, [finding], finding, resamples) for finding in first.labels]
-    return [*rows, _row(runs, list(first.labels), "mean", resamples)]
+    rows = [_row(runs, [finding], finding, resamples) for finding in first.answers.labels]
+    return [*rows, _row(runs, list(first.answers.labels), "mean", resamples)]
 
 
 def _row(runs: Sequence[Answered], findings: Sequence[str], name: str, resamples: int) -> Row:
-    first = runs[0]
+    first = runs[0].answers
 
     def area(run: Answered) -> Callable[[Indices], float]:
         def measure(i: Indices) -> float:
@@ -113,7 +81,7 @@ def _row(runs: Sequence[Answered], findings: Sequence[str], name: str, resamples
             for finding in findings:
                 label = first.labels[finding][i]
                 known = ~np.isnan(label)
-                found.append(auroc(run.logits[finding][i][known], label[known] == 1))
+                found.append(auroc(run.answers.logits[finding][i][known], label[known] == 1))
             return float(np.mean(found))
 
         return measure
@@ -122,7 +90,7 @@ def _row(runs: Sequence[Answered], findings: Sequence[str], name: str, resamples
         return patient_bootstrap(measure, first.patients, seed=SEED, resamples=resamples)
 
     def ahead(other: Answered) -> Callable[[Indices], float]:
-        of_other, of_first = area(other), area(first)
+        of_other, of_first = area(other), area(runs[0])
         return lambda i: of_other(i) - of_first(i)
 
     return Row(
@@ -141,7 +109,7 @@ def table(runs: Sequence[Answered], rows: Sequence[Row]) -> str:
         cells = [f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in row.aurocs]
         cells += [f"{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f})" for one in row.differences]
         lines.append(f"| {row.finding} ({row.positives}) | " + " | ".join(cells) + " |")
-    patients = len(set(runs[0].patients.tolist()))
+    patients = len(set(runs[0].answers.patients.tolist()))
     note = (
         f"{patients} patients in {runs[0].recipe.folds} folds; 95 % intervals draw whole patients, differences in "
         "pairs. In brackets: how many have the finding."

@@ -28,6 +28,8 @@ class OutOfFold:
     """(images, findings)"""
     distances: Mapping[Way, NDArray[np.float64]]
     """(variants, images): distance of each from the images of other patients; variants as in pipelines.fit.variant."""
+    averaged: NDArray[np.float64]
+    """(images, findings): mean logit of the image and of its changed copies (test-time augmentation)."""
 
 
 class Fitter(Protocol):
@@ -39,6 +41,9 @@ class Fitter(Protocol):
 
     def fit(self, rows: Rows, watch: Watch | None = None) -> MapNetwork:
         """A network fitted to these images, evaluating."""
+
+    def painted(self, rows: Rows, variant: int) -> NDArray[np.bool_]:
+        """(n,): which of these images' variants show a finding that the image does not have."""
 
     def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, findings) and features (n, k) of one variant of these images."""
@@ -52,7 +57,7 @@ def cross_validate(
     `labels` (n, findings) and `folds` (n,) are those of the images `rows`. A fold that `folder` holds from an earlier
     run is not fitted again.
     """
-    logits = np.full(labels.shape, np.nan)
+    logits, averaged = np.full(labels.shape, np.nan), np.full(labels.shape, np.nan)
     distances = {way: np.full((fitter.variants, len(rows)), np.nan) for way in WAYS}
     for fold in np.unique(folds):
         held = folds == fold
@@ -61,16 +66,19 @@ def cross_validate(
         if answer is None:
             answer = one_fold(fitter, rows, labels, held, curves, int(fold))
             write_fold(path, rows[held], answer)
-        logits[held] = answer["logits"]
+        logits[held], averaged[held] = answer["logits"], answer["averaged"]
         for way in WAYS:
             distances[way][:, held] = answer[file_name(way)]
-    return OutOfFold(logits, distances)
+    return OutOfFold(logits, distances, averaged)
 
 
 def one_fold(
     fitter: Fitter, rows: Rows, labels: NDArray[np.float32], held: NDArray[np.bool_], curves: Curves, fold: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Logits (held, findings) and, by each way, distances (variants, held) of the images that the fit did not see."""
+    """Logits (held, findings), as they are and averaged over variants, and by each way distances (variants, held).
+
+    All of the images that the fit did not see.
+    """
 
     def watch(epoch: int, training_loss: float, network: MapNetwork) -> None:
         curves(fold, epoch, training_loss, fitter.outputs(network, rows[held], 0)[0], labels[held])
@@ -78,7 +86,10 @@ def one_fold(
     network = fitter.fit(rows[~held], watch)
     answers = [fitter.outputs(network, rows[held], number) for number in range(fitter.variants)]
     _, known = fitter.outputs(network, rows[~held], 0)
-    told: dict[str, NDArray[np.float64]] = {"logits": answers[0][0].astype(np.float64)}
+    logits = np.stack([each for each, _ in answers]).astype(np.float64)
+    same = ~np.stack([fitter.painted(rows[held], number) for number in range(fitter.variants)])
+    averaged = (logits * same[..., None]).sum(axis=0) / same.sum(axis=0)[:, None]
+    told: dict[str, NDArray[np.float64]] = {"logits": logits[0], "averaged": averaged}
     for way in WAYS:
         statistics = statistics_of(known, labels[~held], way)
         told[file_name(way)] = np.array([[ood.distance(row, statistics) for row in each] for _, each in answers])
@@ -91,12 +102,12 @@ def file_name(way: Way) -> str:
 
 
 def read_fold(path: Path, held: Rows) -> dict[str, NDArray[np.float64]] | None:
-    """What an earlier run found for these images; None where there is none."""
+    """What an earlier run found for these images; None where there is none, or not all that is asked for now."""
     if not path.is_file():
         return None
     with np.load(path) as content:
         found = {name: content[name] for name in content.files}
-    return found if np.array_equal(found.pop("rows"), held) else None
+    return found if "averaged" in found and np.array_equal(found.pop("rows"), held) else None
 
 
 def write_fold(path: Path, held: Rows, answer: Mapping[str, NDArray[np.float64]]) -> None:

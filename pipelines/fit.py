@@ -126,6 +126,12 @@ class LastBlocks:
             fit_tail(network, self.images, rows, self.recipe, self.how, self.device, watch)
         return network
 
+    def painted(self, rows: Rows, variant: int) -> NDArray[np.bool_]:
+        """(n,): which of these images' variants show a finding that the image does not have."""
+        labels = self.images.labels
+        found: NDArray[np.bool_] = ((labels[variant, rows] == 1) & (labels[0, rows] == 0)).any(axis=1)
+        return found
+
     def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, findings) and features (n, k) of one variant of these images."""
         tail = Tail(network, self.recipe.fixed_blocks).eval()

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from data_schemas.bundle import Calibration, Evidence
 from data_schemas.errors import TriageError
-from pipelines.calibrate import calibrated
 from pipelines.cohort import Case
+from pipelines.cross_validation import OutOfFold
 from pipelines.metrics import (
     RESAMPLES,
     Bools,
@@ -25,6 +25,9 @@ from pipelines.metrics import (
     specificity,
 )
 from pipelines.operating_points import operating_curve
+from pipelines.recipe import Recipe
+from pipelines.scaling import calibrated
+from pipelines.units import Units
 from triage.models.evidence import EVALUATION, Figures
 
 
@@ -158,6 +161,22 @@ def mean_auroc(logits: Floats, labels: NDArray[np.float32]) -> float:
     known = [~np.isnan(column) for column in labels.T]
     found = [auroc(logits[k, i], labels[k, i] == 1) for i, k in enumerate(known)]
     return float(np.nanmean(found))
+
+
+def averaging(units: Units, answers: OutOfFold, recipe: Recipe) -> dict[str, Any]:
+    """What averaging over an image's changed copies would give; measured only, the product does not do it.
+
+    `gain` is told in pairs: each sample of patients judges both.
+    """
+    patients = np.array([case.patient_id for case in units.cases])
+    drawn = Resamples.of(patients, seed=recipe.seed, resamples=recipe.resamples)
+    one, many = units.logits(answers.logits), units.logits(answers.averaged)
+    return {
+        "changed_copies": recipe.variants - 1,
+        "mean_auroc": number(mean_auroc(one, units.labels)),
+        "mean_auroc_averaged": number(mean_auroc(many, units.labels)),
+        "gain": plain(drawn.auroc_gain(one, many, units.labels.astype(np.float64))),
+    }
 
 
 def alarms(judged: Mapping[str, Judged], lifting: Collection[str], overall: str) -> dict[str, float | None]:

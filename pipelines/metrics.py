@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, brier_score_loss, recall_score, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, recall_score, roc_auc_score
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -67,6 +67,11 @@ def brier(probabilities: Floats, positive: Bools) -> float:
     return float(brier_score_loss(positive, probabilities)) if positive.size else float("nan")
 
 
+def log_loss_of(probabilities: Floats, positive: Bools) -> float:
+    """Mean negative logarithm of the probability that was given to what was found; NaN without an image."""
+    return float(log_loss(positive, probabilities, labels=[False, True])) if positive.size else float("nan")
+
+
 def both_kinds(positive: Bools) -> bool:
     """Whether there is an image with and one without the finding."""
     return bool(positive.any() and not positive.all())
@@ -82,8 +87,15 @@ def calibration_error(probabilities: Floats, positive: Bools, bins: int = 10) ->
 
 
 def equal_bins(probabilities: Floats, bins: int = 10) -> list[NDArray[np.intp]]:
-    """Places of the images in each bin of equal size, from the least probable."""
-    return [part for part in np.array_split(np.argsort(probabilities, kind="stable"), bins) if len(part)]
+    """Places of the images in each bin of equal size, from the least probable; those equally probable stay together.
+
+    Where a scaling has plateaus, the order of the images would else decide which of them a bin holds.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    ordered = probabilities[order]
+    lasts = [part[-1] for part in np.array_split(np.arange(len(order)), bins) if len(part)]
+    ends = np.unique(np.searchsorted(ordered, ordered[lasts], side="right"))
+    return np.split(order, ends[:-1]) if len(order) else []
 
 
 def at_prevalence(sensitivity: Floats, specificity: Floats, prevalence: float) -> tuple[Floats, Floats]:
@@ -132,6 +144,24 @@ class Resamples:
             return divided(np.sum([right for right, _ in found], axis=0), np.sum([pairs for _, pairs in found], axis=0))
 
         return interval(auroc_within(scores, positive, strata), self.each(measure))
+
+    def auroc_gain(self, scores: Floats, others: Floats, labels: Floats) -> Interval:
+        """Mean over findings of the AUROC of `others` less that of `scores`; every sample judges both.
+
+        All (n, findings); a label is 1, 0 or NaN. NaN where the labels of a finding are all of one kind.
+        """
+        told = [(column, ~np.isnan(column)) for column in labels.T]
+
+        def gain(weights: Floats) -> Floats:
+            found = []
+            for number, (column, known) in enumerate(told):
+                positive, among = column[known] == 1, weights[:, known]
+                areas = [divided(*pairs_in_order(x[known, number], positive, among)) for x in (scores, others)]
+                found.append(areas[1] - areas[0])
+            mean: Floats = np.mean(found, axis=0)
+            return mean
+
+        return interval(float(gain(np.ones((1, len(labels))))[0]), self.each(gain))
 
     def auprc(self, scores: Floats, positive: Bools) -> Interval:
         """Of `auprc`."""

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from data_schemas.bundle import BundleManifest, FindingSpec
 from data_schemas.errors import TriageError
 from pipelines import metrics as shares
-from pipelines.calibrate import OperatingPoint, at_specificity, calibrated
 from pipelines.metrics import RESAMPLES, Bools, Floats
-from pipelines.run_folder import OUT_OF_FOLD
+from pipelines.run_folder import OUT_OF_FOLD, Known, read_out_of_fold
+from pipelines.scaling import OperatingPoint, at_specificity, calibrated
 from triage.models.bundle import read_manifest
 
 STEPS = 50
@@ -186,54 +186,6 @@ def misses_per_1000(sensitivity: float, prevalence: float) -> float:
 # Command
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Out-of-fold answers about one finding on the images whose label is known."""
-
-    logits: Floats
-    positive: Bools
-    patients: NDArray[np.str_]
-
-
-def read_answers(path: Path, findings: Sequence[str], pooled: int | None = None) -> dict[str, Answers]:
-    """out_of_fold.csv of a run: columns patient, and of each finding NAME (1, 0, empty) and NAME.logit.
-
-    `pooled`: a study's logit is the mean of this many highest ones of its patient's slices, as in pipelines.train; None
-    takes each image for itself. Raises TriageError naming the file and what is wrong with it.
-    """
-    path = path / OUT_OF_FOLD if path.is_dir() else path
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise TriageError(f"{path} cannot be read; give a run's folder or its {OUT_OF_FOLD}") from error
-    columns = ("patient", *(name for finding in findings for name in (finding, f"{finding}.logit")))
-    lacking = [name for name in columns if not rows or rows[0].get(name) is None]
-    if lacking:
-        raise TriageError(f"{path} has no column {lacking[0]}, or no row; give the answers of this bundle's own run")
-    try:
-        return {finding: answers_of(rows, finding, pooled) for finding in findings}
-    except ValueError as error:
-        raise TriageError(f"{path}: {error}; a label is 1, 0 or empty, a logit a number") from error
-
-
-def answers_of(rows: Sequence[Mapping[str, str]], finding: str, pooled: int | None) -> Answers:
-    """Images, or studies, whose label is known. Raises ValueError."""
-    labels = np.array([float(row[finding].strip() or "nan") for row in rows])
-    logits = np.array([float(row[f"{finding}.logit"]) for row in rows])
-    patients = np.array([row["patient"] for row in rows])
-    if not np.isin(labels[~np.isnan(labels)], (0.0, 1.0)).all() or not np.isfinite(logits).all():
-        raise ValueError(f"{finding} holds a value that cannot be used")
-    if pooled is not None:
-        names = np.unique(patients)
-        slices = [patients == name for name in names]
-        labels = np.array([labels[some].max() for some in slices])  # of an unknown slice the study is unknown
-        logits = np.array([np.sort(logits[some])[-pooled:].mean() for some in slices])
-        patients = names
-    known = ~np.isnan(labels)
-    return Answers(logits[known], labels[known] == 1, patients[known])
-
-
 def pooled_of(bundle: Path, manifest: BundleManifest) -> int | None:
     """How many slices of a patient make its study's logit, as the bundle's evaluation.json says. Raises TriageError."""
     if manifest.accepts.volume is None:
@@ -255,7 +207,7 @@ class Aim:
     flags: float | None = None
     prevalence: float = 0.05
 
-    def point(self, finding: FindingSpec, one: Answers) -> OperatingPoint:
+    def point(self, finding: FindingSpec, one: Known) -> OperatingPoint:
         """The point. Raises TriageError."""
         probabilities = calibrated(finding.calibration, one.logits)
         if self.sensitivity is not None:
@@ -269,7 +221,7 @@ class Aim:
 
 
 def tabled(
-    manifest: BundleManifest, answers: Mapping[str, Answers], aim: Aim, prevalences: Sequence[float]
+    manifest: BundleManifest, answers: Mapping[str, Known], aim: Aim, prevalences: Sequence[float]
 ) -> list[dict[str, Any]]:
     """One row for each finding and prevalence: where it acts and what that means."""
     rows = []
@@ -323,16 +275,16 @@ def main(
         for one in (at, *wanted):
             require_share(one, "prevalence")
         manifest = read_manifest(bundle)
-        names = [finding.name for finding in manifest.findings]
-        answers = read_answers(scores, names, pooled_of(bundle, manifest))
+        told = read_out_of_fold(scores, pooled_of(bundle, manifest))
+        answers = {finding.name: told.known(finding.name) for finding in manifest.findings}
         rows = tabled(manifest, answers, Aim(sensitivity, specificity, flags, at), wanted)
-        told(rows, out, as_json=as_json)
+        write_table(rows, out, as_json=as_json)
     except TriageError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(2) from error
 
 
-def told(rows: Sequence[Mapping[str, Any]], out: Path | None, *, as_json: bool) -> None:
+def write_table(rows: Sequence[Mapping[str, Any]], out: Path | None, *, as_json: bool) -> None:
     """As CSV into a file, whole or not at all; else on standard output as CSV or JSON."""
     if out is not None:
         part = out.with_name(out.name + ".part")

@@ -12,7 +12,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from data_schemas.evaluation import FindingFigures, LevelFigures, Ranged
 from pipelines.assess import Answered
-from pipelines.metrics import both_kinds
+from pipelines.metrics import Bools, Floats, both_kinds
 
 INK, ACCENT, QUIET = "#1b1f23", "#1f6f8b", "#8a949e"
 STYLE = {
@@ -53,9 +53,7 @@ def draw(path: Path, figures: FindingFigures, one: Answered, unit: str) -> None:
         figure.suptitle(
             f"{figures.label}: {figures.positives} {unit} with it, {figures.negatives} without", x=0.01, ha="left"
         )
-        part = path.with_suffix(".part")
-        figure.savefig(part, format="svg", metadata={"Date": None})
-        part.replace(path)
+        written(figure, path)
 
 
 def roc(axes: Axes, figures: FindingFigures, one: Answered) -> None:
@@ -103,6 +101,34 @@ def reliability(axes: Axes, figures: FindingFigures, one: Answered) -> None:
     axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.6, linestyle=":")
     axes.plot(stated, found, color=ACCENT, marker="o", markersize=3)
     labelled(axes, f"Calibration error {words(figures.calibration_error)}", "stated probability", "found share")
+
+
+def draw_reliability(path: Path, findings: Mapping[str, tuple[Bools, Mapping[str, Floats]]]) -> None:
+    """A panel for each finding, in it a line for each scaling; equal answers give equal bytes.
+
+    Of each finding which of n studies have it, and by scaling the probabilities (n,) that were stated.
+    """
+    count = len(findings)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(3.2 * min(count, 4), 3.4 * -(-count // 4)), layout="constrained")
+        panels = figure.subplots(-(-count // 4), min(count, 4), squeeze=False).flat
+        for (finding, (positive, stated)), axes in zip(findings.items(), panels, strict=False):
+            axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.6, linestyle=":")
+            for (scaling, probabilities), color in zip(stated.items(), (ACCENT, INK, QUIET), strict=True):
+                found, said = calibration_curve(positive, probabilities, n_bins=BINS, strategy="quantile")
+                axes.plot(said, found, color=color, marker="o", markersize=3, label=scaling)
+            labelled(axes, finding, "stated probability", "found share")
+        for axes in panels:  # that are left over
+            axes.set_axis_off()
+        figure.axes[0].legend()
+        written(figure, path)
+
+
+def written(figure: Figure, path: Path) -> None:
+    """As SVG, complete or not at all."""
+    part = path.with_suffix(".part")
+    figure.savefig(part, format="svg", metadata={"Date": None})
+    part.replace(path)
 
 
 def histogram(axes: Axes, figures: FindingFigures, one: Answered) -> None:

@@ -128,6 +128,8 @@ class Recipe(Value):
     """Ways to move the last blocks that are tried beside the head alone; cross-validation chooses."""
     whole: tuple[Whole, ...] = ()
     """Ways to train the whole network that are tried; with any, nothing else is, and no block is fixed."""
+    calibration: Literal["platt", "temperature", "isotonic"] = "platt"
+    """How logits become probabilities; `python -m pipelines.calibrate --run RUN` holds the three side by side."""
     resamples: int = Field(2000, ge=10)
     """Of the bootstrap over patients."""
     strangers: int = Field(200, ge=2)

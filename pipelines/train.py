@@ -24,7 +24,6 @@ from rich.progress import Progress
 from data_schemas.bundle import BundleManifest, FindingSpec, NetworkSpec, OodSpec
 from data_schemas.errors import TriageError
 from pipelines import chest, head, retina
-from pipelines.calibrate import OperatingPoint, at_specificity, calibrated, calibrated_by_others, platt
 from pipelines.card import write_card
 from pipelines.cohort import Case, cohort_sha256, folds_by_patient, label_matrix, set_aside
 from pipelines.cross_validation import Curves, Fitter, OutOfFold, cross_validate, statistics_of
@@ -33,6 +32,7 @@ from pipelines.judge import (
     Judged,
     alarms,
     areas,
+    averaging,
     confirmation,
     evidence,
     expert_reads,
@@ -44,6 +44,7 @@ from pipelines.outside import outside_images
 from pipelines.recipe import Recipe, read_recipe
 from pipelines.recipe import Tail as TailRecipe
 from pipelines.run_folder import BUNDLE, OUT_OF_FOLD, add_curve, draw_curves, opened_run, write_out_of_fold
+from pipelines.scaling import SCALINGS, at_specificity, calibrated, calibrated_by_others
 from pipelines.shut_out import Choice, choose_way, outside_table
 from pipelines.task import Task
 from pipelines.units import Units, slices_of, units_of
@@ -114,8 +115,7 @@ def train(run: Run) -> BundleManifest:
         require_both_kinds(task, seen)
         answers = compare(fitters(cases, run), seen, run)
         findings = tuple(task.targets)
-        out = run.out / OUT_OF_FOLD
-        write_out_of_fold(out, seen.cases, seen.folds, seen.labels, answers.kept.logits, findings)
+        write_out_of_fold(run.out / OUT_OF_FOLD, seen.cases, seen.folds, seen.labels, answers.kept.logits, findings)
         return conclude(seen, held, answers, run)
 
 
@@ -180,7 +180,8 @@ def compare(ways: Mapping[str, Fitter], seen: Seen, run: Run) -> Answers:
         folder = run.out / "answers" / way.replace(",", "").replace(" ", "_")
         tried[way] = cross_validate(fitter, seen.rows, seen.labels, seen.folds, folder, curves_of(run, way))
         means[way] = mean_auroc(seen.units.logits(tried[way].logits), seen.units.labels)
-        said("%s: mean AUROC %.4f", way, means[way])
+        copied = mean_auroc(seen.units.logits(tried[way].averaged), seen.units.labels)
+        said("%s: mean AUROC %.4f, averaged over %d changed copies %.4f", way, means[way], fitter.variants - 1, copied)
     best = max(means, key=lambda way: means[way])
     said("%s is kept", best)
     return Answers(tried[best], best, ways[best], means)
@@ -211,14 +212,14 @@ def calibrate(
 ) -> tuple[list[FindingSpec], dict[str, tuple[Judged, dict[str, Any]]]]:
     """Findings with calibration, operating point and evidence, and every figure behind them."""
     specs, judged = [], {}
-    units = seen.units
+    units, scaling = seen.units, SCALINGS[recipe.calibration]
     answers = units.logits(kept.logits)
     for column, (name, target) in enumerate(task.targets.items()):
         known = ~np.isnan(units.labels[:, column])
         logits, positive = answers[known, column], units.labels[known, column] == 1
-        calibration = platt(logits, positive)
-        probabilities = calibrated_by_others(logits, positive, units.folds[known])
-        point: OperatingPoint = at_specificity(calibration, logits, positive, target.specificity)
+        calibration = scaling(logits, positive)
+        probabilities = calibrated_by_others(logits, positive, units.folds[known], scaling)
+        point = at_specificity(calibration, logits, positive, target.specificity)
         acts = point.acts(calibration, logits)
         one = replace(judged_units(name, units, column, answers, probabilities, acts), calibration=calibration)
         figures = judge(one, recipe.seed, recipe.resamples)
@@ -322,6 +323,7 @@ def evaluation(
         },
         "tried": {name: round(value, 4) for name, value in answers.mean_aurocs.items()},
         "kept": answers.way,
+        "averaging": averaging(seen.units, answers.kept, recipe),
         "findings": {
             name: figures | {"lifts": name in lifting, "expert_reads": expert_reads(cases, one)}
             for name, (one, figures) in judged.items()

@@ -140,6 +140,10 @@ class WholeNetwork:
             some = [dataset[int(place)] for place in order[start : start + self.recipe.batch]]
             yield np.array([one["row"] for one in some]), torch.from_numpy(np.stack([one["tensor"] for one in some]))
 
+    def painted(self, rows: Rows, variant: int) -> NDArray[np.bool_]:
+        """(n,): none; findings are painted for fixed layers only."""
+        return np.zeros(len(rows), dtype=bool)
+
     def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, findings) and features (n, k) of one variant of these images; 0 is each as it is."""
         read, make = Read(self.task, self.cases), Prepare(self.task, self.recipe.side)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from data_schemas.bundle import BundleManifest, FindingSpec
-from pipelines.calibrate import calibrated
 from pipelines.judge import Judged, judge, write_evaluation
+from pipelines.scaling import calibrated
 
 
 def write_curves(directory: Path, manifest: BundleManifest) -> None:

@@ -26,6 +26,12 @@ def test_extreme_logits_do_not_overflow(logit: float, expected: float) -> None:
     assert probability(Calibration(slope=2.0, offset=0.0), logit) == expected
 
 
+def test_knots_are_joined_by_lines_and_go_on_level_beyond_the_ends() -> None:
+    calibration = Calibration(slope=9.0, offset=9.0, knots=((-1.0, 0.1), (1.0, 0.1), (3.0, 0.7)))
+    told = [probability(calibration, logit) for logit in (-1e9, -1.0, 0.0, 1.0, 2.0, 3.0, 1e9)]
+    assert told == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.4, 0.7, 0.7])
+
+
 def test_exactly_the_operating_point_is_positive() -> None:
     manifest = tiny.manifest()
     at = manifest.findings[0].model_copy(update={"calibration": Calibration(slope=1, offset=0), "operating_point": 0.5})

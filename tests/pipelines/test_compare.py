@@ -1,45 +1,22 @@
 """Runs side by side: the same patients, differences in pairs, and nothing compared that cannot be."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 from sklearn.metrics import roc_auc_score
 
 from data_schemas.errors import TriageError
-from pipelines.cohort import Case
 from pipelines.compare import compared, read_answers, table
-from pipelines.recipe import Recipe
-from pipelines.run_folder import write_out_of_fold
-
-FINDINGS = ("opacity", "abnormal")
-COUNT = 240
-
-
-def write_run(folder: Path, strength: float, task: str = "cxr", seed: int = 3, drop: int = 0) -> Path:
-    """Answers about 120 patients with two images each, that know the label as well as `strength` says."""
-    random = np.random.default_rng(1)
-    labels = random.integers(0, 2, (COUNT, 2)).astype(np.float32)
-    logits = labels * strength + random.normal(size=labels.shape)
-    labels[:6, 0] = np.nan
-    cases = [Case(Path(f"{n}.png"), f"P{n // 2}", 40.0, "one", {}, view="PA") for n in range(COUNT)]
-    folds = np.random.default_rng(seed).integers(0, 5, COUNT // 2).repeat(2)
-    folder.mkdir(parents=True)
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(Recipe(task=task).model_dump(mode="json")))
-    keep = COUNT - drop
-    write_out_of_fold(folder / "out_of_fold.csv", cases[:keep], folds[:keep], labels[:keep], logits[:keep], FINDINGS)
-    return folder
+from tests.pipelines.runs import COUNT, write_run
 
 
 def test_a_row_for_each_finding_and_their_mean(tmp_path):
     weak, strong = (read_answers(write_run(tmp_path / name, s)) for name, s in (("weak", 0.5), ("strong", 2.0)))
     rows = compared([weak, strong], resamples=60)
     assert [row.finding for row in rows] == ["opacity", "abnormal", "mean"]
-    known = ~np.isnan(weak.labels["opacity"])
-    expected = roc_auc_score(weak.labels["opacity"][known], weak.logits["opacity"][known])
+    known = ~np.isnan(weak.answers.labels["opacity"])
+    expected = roc_auc_score(weak.answers.labels["opacity"][known], weak.answers.logits["opacity"][known])
     assert rows[0].aurocs[0].value == pytest.approx(expected)
-    assert rows[0].positives == int((weak.labels["opacity"] == 1).sum())
+    assert rows[0].positives == int((weak.answers.labels["opacity"] == 1).sum())
     for row in rows:
         assert row.differences[0].value == pytest.approx(row.aurocs[1].value - row.aurocs[0].value)
         assert row.differences[0].low > 0
@@ -54,10 +31,10 @@ def test_a_run_against_itself_differs_by_nothing_in_any_sample(tmp_path):
 
 def test_slices_are_pooled_as_the_product_does(tmp_path):
     run = read_answers(write_run(tmp_path / "scans", 1.0, task="head_ct"))
-    assert len(run.studies) == COUNT // 2
+    assert len(run.answers.studies) == COUNT // 2
     images = read_answers(write_run(tmp_path / "films", 1.0))
-    assert run.logits["abnormal"][0] == pytest.approx(images.logits["abnormal"][:2].mean(), abs=1e-4)
-    assert run.labels["abnormal"][0] == images.labels["abnormal"][:2].max()
+    assert run.answers.logits["abnormal"][0] == pytest.approx(images.answers.logits["abnormal"][:2].mean(), abs=1e-4)
+    assert run.answers.labels["abnormal"][0] == images.answers.labels["abnormal"][:2].max()
 
 
 def test_runs_that_do_not_fit_together_are_refused_in_words(tmp_path):

@@ -4,9 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, recall_score, roc_auc_score
 
-from data_schemas.bundle import Calibration
 from data_schemas.errors import TriageError
-from pipelines.calibrate import at_specificity, calibrated, calibrated_by_others, platt
 from pipelines.judge import evidence
 from pipelines.metrics import (
     Resamples,
@@ -83,35 +81,6 @@ def test_the_interval_follows_from_the_seed():
     assert measured(patients, scores, positive) == measured(patients, scores, positive)
 
 
-def test_scaling_finds_the_probabilities_that_made_the_labels():
-    random = np.random.default_rng(0)
-    logits = random.normal(scale=2, size=6000)
-    positive = random.random(6000) < 1 / (1 + np.exp(-(0.7 * logits - 1)))
-    found = platt(logits, positive)
-    assert found.slope == pytest.approx(0.7, abs=0.06) and found.offset == pytest.approx(-1, abs=0.08)
-    assert calibration_error(calibrated(found, logits), positive) < 0.03
-    folds = np.arange(6000) % 5
-    assert calibration_error(calibrated_by_others(logits, positive, folds), positive) < 0.03
-
-
-def test_scaling_never_turns_the_order_around():
-    logits = np.linspace(-1, 1, 40)
-    found = platt(logits, logits < 0)
-    assert found.slope > 0
-    assert calibrated(found, logits).mean() == pytest.approx(0.5, abs=0.05)
-
-
-@given(SCORED, st.sampled_from([0.5, 0.9, 0.95]))
-@settings(max_examples=60, deadline=None)
-def test_an_operating_point_keeps_its_word(rows, wanted):
-    logits = np.array([score for score, _ in rows], dtype=float)
-    positive = np.array([found for _, found in rows])
-    calibration = Calibration(slope=0.8, offset=-0.3)
-    point = at_specificity(calibration, logits, positive, wanted)
-    assert 0 <= point.probability <= 1
-    assert specificity(point.acts(calibration, logits), positive) >= wanted
-
-
 def figures_with(low_of_all: float | None, low_within: float | None) -> dict[str, object]:
     def interval(low: float | None) -> dict[str, float | None]:
         return {"value": None if low is None else low + 0.05, "low": low, "high": None if low is None else low + 0.1}
@@ -184,3 +153,28 @@ def test_calibration_error_of_samples_keeps_the_bins_of_all():
     found = draws.calibration_error(stated, positive)
     assert found.value == pytest.approx(calibration_error(stated, positive))
     assert found.low <= found.value <= found.high and found.high - found.low < 0.15
+
+
+@given(st.permutations(range(12)))
+@settings(max_examples=20, deadline=None)
+def test_of_images_that_are_equally_probable_the_order_does_not_matter(order):
+    stated, positive = np.array([0.2] * 6 + [0.5] * 6), np.arange(12) % 2 == 0
+    assert calibration_error(stated, positive, bins=4) == pytest.approx(0.15)
+    assert calibration_error(stated[order], positive[order], bins=4) == pytest.approx(0.15)
+
+
+def test_what_averaging_gains_is_the_difference_of_the_areas():
+    random = np.random.default_rng(0)
+    labels = (random.random((300, 2)) < 0.4).astype(float)
+    labels[::7, 1] = np.nan
+    weak, strong = (np.nan_to_num(labels) * much + random.normal(size=labels.shape) for much in (0.5, 2.0))
+    draws = Resamples.of(np.arange(300).astype(str), seed=0, resamples=100)
+    known = ~np.isnan(labels[:, 1])
+    areas = [
+        (auroc(x[:, 0], labels[:, 0] == 1) + auroc(x[known, 1], labels[known, 1] == 1)) / 2 for x in (weak, strong)
+    ]
+    found = draws.auroc_gain(weak, strong, labels)
+    assert found.value == pytest.approx(areas[1] - areas[0])
+    assert 0 < found.low < found.value < found.high
+    nothing = draws.auroc_gain(weak, weak, labels)
+    assert (nothing.low, nothing.value, nothing.high) == (0, 0, 0)

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from data_schemas.bundle import Calibration, VolumeSpec
 from data_schemas.errors import TriageError
-from pipelines.calibrate import calibrated
 from pipelines.judge import Judged, judge
 from pipelines.metrics import patient_bootstrap, sensitivity, specificity
 from pipelines.operating_points import (
@@ -24,8 +23,8 @@ from pipelines.operating_points import (
     operating_curve,
     pooled_of,
     predictive,
-    read_answers,
 )
+from pipelines.scaling import calibrated
 from tests.models import tiny
 
 SHARE = st.floats(0.01, 0.99)
@@ -193,16 +192,6 @@ def test_the_command_tells_what_the_bundles_points_mean(run: tuple[Path, Path], 
     assert all(float(row["flags_per_100"]) <= 20 for row in rows if row["prevalence"] == "0.05")
 
 
-def test_slices_are_pooled_to_studies_as_training_pools_them(tmp_path: Path) -> None:
-    path = tmp_path / "out_of_fold.csv"
-    rows = ["a,0,1", "a,1,3", "a,0,2", "b,0,5", "b,,9", "c,0,-1"]
-    path.write_text("\n".join(["patient,x,x.logit", *rows]))
-    pooled = read_answers(path, ["x"], 2)["x"]
-    assert (pooled.patients.tolist(), pooled.logits.tolist()) == (["a", "c"], [2.5, -1.0])
-    assert pooled.positive.tolist() == [True, False]
-    assert read_answers(path, ["x"])["x"].logits.tolist() == [1, 3, 2, 5, -1]
-
-
 def test_a_bundle_of_slices_must_say_how_they_are_pooled(tmp_path: Path) -> None:
     manifest = tiny.manifest()
     of_slices = manifest.model_copy(update={"accepts": manifest.accepts.model_copy(update={"volume": VolumeSpec()})})
@@ -220,6 +209,6 @@ def test_the_command_says_what_is_wrong_with_what_it_is_given(run: tuple[Path, P
     assert "give one of" in command("--scores", folder, "--bundle", bundle, *aims, code=2)
     scores = folder / "out_of_fold.csv"
     scores.write_text(scores.read_text().replace("mass.logit", "other.logit"))
-    assert "no column mass.logit" in command("--scores", folder, "--bundle", bundle, code=2)
-    scores.write_text("patient,effusion,effusion.logit,nodule,nodule.logit,mass,mass.logit\na,1,x,1,1,1,1\n")
-    assert "a logit a number" in command("--scores", folder, "--bundle", bundle, code=2)
+    assert "no column other" in command("--scores", folder, "--bundle", bundle, code=2)
+    scores.write_text(scores.read_text().replace("mass,", "other,"))
+    assert "the answers hold no mass" in command("--scores", folder, "--bundle", bundle, code=2)

@@ -79,6 +79,11 @@ def test_the_evaluation_names_run_data_and_software(trained, run):
     assert evaluation["data"]["images"] + confirmed["images"] == 128
     assert set(evaluation["tried"]) == {"head only", "last blocks and head, 1", "last blocks and head, 2"}
     assert evaluation["tried"][evaluation["kept"]] == max(evaluation["tried"].values())
+    averaging = evaluation["averaging"]
+    assert averaging["changed_copies"] == TINY.variants - 1
+    assert averaging["mean_auroc"] == evaluation["tried"][evaluation["kept"]]
+    gain = averaging["mean_auroc_averaged"] - averaging["mean_auroc"]
+    assert averaging["gain"]["value"] == pytest.approx(gain, abs=2e-4)
     assert evaluation["seed"] == TINY.seed and len(evaluation["data"]["sha256"]) == 64
     assert Recipe.model_validate(evaluation["recipe"]) == TINY
     assert evaluation["bundle"]["weights_sha256"] == read_manifest(trained).network.weights_sha256
@@ -113,6 +118,21 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(run, trained, tmp_path):
     shutil.copytree(run.out, half, ignore=shutil.ignore_patterns("bundle", "fold_1.npz"))
     again = train(Run(TINY, run.data, half))
     assert without_ood(again) == without_ood(read_manifest(trained))
+
+
+def test_an_isotonic_bundle_is_taken_by_the_product_and_has_the_same_weights(run, trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.out, folder, ignore=shutil.ignore_patterns("bundle", "recipe.yaml"))
+    written = train(Run(TINY.model_copy(update={"calibration": "isotonic"}), run.data, folder))
+    assert verify_bundle(folder / "bundle", tmp_path / "cache") == read_manifest(folder / "bundle") == written
+    plain = read_manifest(trained)
+    assert written.network == plain.network
+    assert all(finding.calibration.knots for finding in written.findings)
+    assert "knots" not in (trained / "triage.json").read_text()
+    for finding, platt in zip(written.findings, plain.findings, strict=True):
+        assert finding.evidence == platt.evidence
+        assert finding.calibration.model_copy(update={"knots": ()}) == platt.calibration
+        assert finding.operating_point != platt.operating_point
 
 
 def test_a_folder_of_another_recipe_is_not_gone_on_with(run):

@@ -45,9 +45,32 @@ def test_an_unknown_field_and_a_changed_field_are_errors() -> None:
 
 
 @pytest.mark.parametrize(
+    "knots",
+    [
+        ((0.0, 0.2), (0.0, 0.4)),
+        ((1.0, 0.2), (0.0, 0.4)),
+        ((0.0, 0.4), (1.0, 0.2)),
+        ((0.0, 0.0), (1.0, 0.5)),
+        ((0.0, 0.5), (1.0, 1.0)),
+        ((0.0, float("nan")),),
+        ((float("-inf"), 0.5),),
+    ],
+)
+def test_knots_that_do_not_rise_or_are_certain_are_errors(knots: tuple[tuple[float, float], ...]) -> None:
+    with pytest.raises(ValidationError):
+        Calibration(slope=1.0, offset=0.0, knots=knots)
+
+
+def test_scaling_without_knots_is_written_as_before_there_were_any() -> None:
+    assert Calibration(slope=1.0, offset=0.5).model_dump_json() == '{"slope":1.0,"offset":0.5}'
+    assert Calibration.model_validate_json('{"slope": 1.0, "offset": 0.5}').knots == ()
+
+
+@pytest.mark.parametrize(
     "value",
     [
         finding(0.7),
+        Calibration(slope=1.0, offset=0.0, knots=((-1.0, 0.1), (0.5, 0.1), (2.0, 0.9))),
         TrailEvent(kind="received", actor="system", fields={"bytes": 12}),
         TrailEntry(kind="received", actor="a", sequence=1, at=datetime.now(UTC), previous_hash="", hash="00"),
         FileReport(file="a.dcm", accepted=True, sentence="taken in", outcome=IntakeOutcome.NEW),
@@ -64,7 +87,7 @@ def test_an_unknown_field_and_a_changed_field_are_errors() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_values_survive_json(value: FindingSpec | TrailEvent | FileReport | ExplanationHeader) -> None:
+def test_values_survive_json(value: FindingSpec | Calibration | TrailEvent | FileReport | ExplanationHeader) -> None:
     assert type(value).model_validate_json(value.model_dump_json()) == value
 
 

@@ -23,7 +23,10 @@ def finding_scores(manifest: BundleManifest, logits: NDArray[np.float32]) -> tup
 
 
 def probability(calibration: Calibration, logit: float) -> float:
-    """sigmoid(slope * logit + offset) (Platt 1999), without overflow."""
+    """Through the knots where there are any, else sigmoid(slope * logit + offset) without overflow."""
+    if calibration.knots:
+        at, chances = np.array(calibration.knots).T
+        return float(np.interp(logit, at, chances))
     z = calibration.slope * logit + calibration.offset
     return 1.0 / (1.0 + math.exp(-z)) if z >= 0 else math.exp(z) / (1.0 + math.exp(z))
 
