@@ -33,7 +33,7 @@ WINDOW = (40.0, 120.0)
 """Level and width of the window that is burnt into the training slices."""
 WINDOWS = (WINDOW, (40.0, 80.0), (60.0, 60.0))
 """What the network sees, one window a channel: the brain, and narrower ones in which fresh blood stands out."""
-POOLED = 3
+POOLED = 5
 SOFT_NOISE_HU = 20.0
 """Noise of soft tissue up to which a kernel is no sharp one."""
 SNOMED = "SCT"
