@@ -53,8 +53,8 @@ KNOWN_LIMITS = (
     "Another hospital's scans, older patients and bleeds without an accident were not seen.",
     "Training slices were 8-bit pictures of the brain window (level 40, width 120), compressed twice. What lies "
     "outside that window, and what compression took, the network has not seen.",
-    "The side of the input (384 rather than 256 pixels) and its three windows (rather than one) were chosen by the "
-    "same cross-validation that gives the figures, which flatters them a little.",
+    "The side of the input (384 rather than 256 pixels), its three windows (rather than one), the penalty and how many "
+    "slices are pooled were chosen by the same cross-validation that gives the figures, which flatters them a little.",
     "Intraventricular, subarachnoid and subdural haemorrhage occur in 5, 7 and 4 patients: too few to be findings of "
     "their own. They count as intracranial haemorrhage.",
     "Fractures are labelled in the data and were not learnt: in the brain window bone is white throughout.",
