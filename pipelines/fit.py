@@ -90,8 +90,10 @@ class Images:
     def aims(self, rows: Rows, recipe: Recipe) -> list[tuple[Tensor, Tensor]]:
         """Of each variant of these images: targets and weights (rows, findings)."""
         found = []
-        for part in self.labels:
+        for number, part in enumerate(self.labels):
             target, weights = targets(part[rows], recipe.smoothing)
+            if number == 0:
+                weights = weights * recipe.original
             if recipe.balance_sources:
                 weights = weights * torch.from_numpy(source_weights(part[rows], self.sources[rows]))
             found.append((target, weights))

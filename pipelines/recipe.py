@@ -114,6 +114,8 @@ class Recipe(Value):
     variants: int = Field(6, ge=2)
     """Of each image: one as it is, the others changed as `augment` says."""
     augment: Augment = Augment()
+    original: float = Field(1.0, gt=0)
+    """How much each image as it is counts against one changed copy of it (for the head and the last blocks)."""
     painted: float = Field(0.0, ge=0, le=1)
     """Share of images without any finding into whose variants one is painted, for a task that can paint."""
     penalty: float = Field(1.0, gt=0)
