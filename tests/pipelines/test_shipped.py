@@ -45,7 +45,7 @@ def stopped(bundle: Bundle, pixels: list[StoredPixels]) -> float:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_file_is_what_the_manifest_says(tmp_path, name):
     manifest = verify_bundle(BUNDLES / name, tmp_path)
-    assert (manifest.name, manifest.version) == (name, "0.1.0")
+    assert (manifest.name, manifest.version) == (name, "0.2.0")
     assert sum(path.stat().st_size for path in (BUNDLES / name).rglob("*") if path.is_file()) < 15_000_000
 
 
