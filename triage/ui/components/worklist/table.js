@@ -73,6 +73,9 @@ export class Table {
     if (known.line.dataset.level !== row.level) urgency.replaceChildren(level(row.level));
     put(why, row.reason, true);
     put(findings, row.findings.map((one) => found(one, "finding")).join(", "));
+    // Without findings the reason has their place too.
+    why.colSpan = row.findings.length ? 1 : 2;
+    findings.hidden = row.findings.length === 0;
     findings.title = row.findings.map((one) => found(one, "finding_long")).join("\n");
     put(link, row.written_name ? `${row.name} (${row.written_name})` : row.name || say("worklist.no_name"));
     who.title = link.textContent ?? "";
