@@ -197,7 +197,7 @@ def finding_line(f: "FindingSpec", settings: Settings) -> str:
     """A finding with its operating point, its evidence and what a positive one does."""
     effect = f"proposes {f.proposes}" if f.may_lift else "experimental, does not affect order"
     area = f"AUROC {f.evidence.auroc:.2f} ({f.evidence.low:.2f} to {f.evidence.high:.2f})"
-    line = f"  {f.label:28} acts from {f.operating_point:.2f}   {area}   {effect}"
+    line = f"  {f.label:28} operating point {f.operating_point:.2f}   {area}   {effect}"
     if f.set_by_site is None:
         return line
     when = f"{f.set_by_site.set_at.astimezone(settings.zone):%Y-%m-%d}"
@@ -208,13 +208,15 @@ def finding_line(f: "FindingSpec", settings: Settings) -> str:
 def models_set_point(
     bundle: Annotated[str, typer.Argument(help="Name of the model, as `triage models` lists it.")],
     finding: Annotated[str, typer.Argument(help="Name of the finding, as `triage models --json` lists it.")],
-    point: Annotated[float | None, typer.Argument(help="Calibrated probability from which it acts here.")] = None,
+    point: Annotated[
+        float | None, typer.Argument(help="Calibrated probability from which it is positive here.")
+    ] = None,
     comment: Annotated[str, typer.Option(help="Why; kept in the trail. Never a patient's name.")] = "",
     reset: Annotated[bool, typer.Option("--reset", help="Take this site's point back for the bundle's own.")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Let a finding act from this site's own operating point, for studies screened from now on.
+    """Set the operating point that a finding has here, for studies screened from now on.
 
     The point holds for the weights that are installed now: a new version of the bundle starts with its own points. An
     experimental finding stays one. Set and reset are in the trail, with the comment.

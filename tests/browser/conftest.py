@@ -3,9 +3,12 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.web.served import Served, served
 
 expect.set_options(timeout=20_000)
 
@@ -36,3 +39,10 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def tab(context: BrowserContext) -> Page:
     return context.new_page()
+
+
+@pytest.fixture
+def quiet(tmp_path: Path) -> Iterator[Served]:
+    """A page without a worker: what arrives stays waiting."""
+    with served(tmp_path / "home") as running:
+        yield running

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_upload_page import until
+from tests.browser.uploading import until
 from tests.conftest import new_database
 from tests.ui.studies import arrive, screened
 from tests.web.served import ROOT, Served, served
