@@ -1,6 +1,5 @@
 """Moving a finding's operating point: figures follow the hand, a decision needs a reason, and screening follows it."""
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from time import sleep, time
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.test_everywhere import AXE, RULES
+from tests.browser.conftest import Faults
 from tests.bundles import write_reader
 from tests.curves import write_curves
 from tests.dicom import dx_file, values_like_a_film
@@ -207,15 +206,12 @@ def test_who_saw_an_older_point_is_told_and_changes_nothing(browser: Browser, ta
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_explorer_breaks_no_rule_of_accessibility(browser: Browser, running: Running, scheme: str) -> None:
-    if not AXE.exists():
-        if os.environ.get("CI"):
-            pytest.fail("axe-core is missing; `make test` installs it")
-        pytest.skip("axe-core is not installed: npm ci")
+def test_the_explorer_breaks_no_rule_of_accessibility(
+    browser: Browser, running: Running, faults: Faults, scheme: str
+) -> None:
     context = browser.new_context(viewport={"width": 1024, "height": 900}, color_scheme=scheme, bypass_csp=True)
     tab = context.new_page()
     models(tab, running)
-    tab.add_script_tag(path=AXE)
-    faults = tab.evaluate(RULES)
+    found = faults(tab)
     context.close()
-    assert faults == []
+    assert found == []
