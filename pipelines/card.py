@@ -109,8 +109,8 @@ def made_from(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
 def findings_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     """One row a finding."""
     lines = [
-        "| finding | with / without | AUROC | within one collection | within collection and view | AUPRC | acts from "
-        "| sensitivity | specificity | calibration error | changes the order |",
+        "| finding | with / without | AUROC | within one collection | within collection and view | AUPRC "
+        "| operating point | sensitivity | specificity | calibration error | changes the order |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for finding in manifest.findings:

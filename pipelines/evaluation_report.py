@@ -47,7 +47,7 @@ def findings_table(level: LevelFigures) -> str:
     lines = [
         "| finding | with / without / not known | AUROC | "
         + ("AUROC, stopped as lowest | " if stopped else "")
-        + "AUPRC | acts from | sensitivity | specificity | calibration error | Brier |",
+        + "AUPRC | operating point | sensitivity | specificity | calibration error | Brier |",
         "|---" * (10 if stopped else 9) + "|",
     ]
     for one in level.findings.values():

@@ -139,7 +139,7 @@ def histogram(axes: Axes, figures: FindingFigures, one: Answered) -> None:
     axes.axvline(figures.operating_point, color=INK, linewidth=1)
     axes.legend()
     axes.set(xlim=(0, 1), xlabel="probability", ylabel="density")
-    axes.set_title(f"Scores, acts from {figures.operating_point:.3f}")
+    axes.set_title(f"Scores, operating point {figures.operating_point:.3f}")
 
 
 def labelled(axes: Axes, title: str, x: str, y: str) -> None:

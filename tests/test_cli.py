@@ -141,6 +141,61 @@ def test_a_sites_own_point_is_set_listed_acted_from_and_taken_back(home: Path, t
     assert (listed["findings"][0]["operating_point"], listed["set_by_site"]) == (0.4, {})
 
 
+def test_studies_told_by_another_point_are_counted_and_queued_again_once(home: Path, tmp_path: Path) -> None:
+    from triage.assembly import open_site
+    from triage.settings import load_settings
+    from triage.store.worklist import still_pending
+    from triage.worker import work_until_done
+
+    rows = lines(run("screen", films(tmp_path / "in"), "--json", "--home", home))[1:]
+    scored = [row["study_instance_uid"] for row in rows if row["screening_status"] == "ranked"]
+    point = ("models", "set-point", "reader", "effusion", 0.999, "--comment", "too many flags", "--home", home)
+    told = CliRunner().invoke(app, [str(word) for word in point], catch_exceptions=False)
+    assert "2 studies not read yet with results by what is no longer in force; `triage rescreen`" in told.stderr
+    why = "operating point of Effusion 0.400, now 0.999"
+    assert f"2 studies to queue: {why}" in run("rescreen", "--dry-run", "--home", home)
+    assert lines(run("worklist", "--json", "--home", home)) == rows
+    assert lines(run("rescreen", "--json", "--home", home)) == [{"studies": 2, "why": why, "queued": True}]
+    assert "no study to queue" in run("rescreen", "--waiting", "--home", home)
+    assert lines(run("worklist", "--json", "--home", home)) == rows, "old results and places stay meanwhile"
+    settings = load_settings(home=home)
+    store = open_site(settings)
+    assert set(still_pending(store, scored)) == set(scored)
+    work_until_done(store, settings, scored)
+    store.engine.dispose()
+    after = lines(run("worklist", "--json", "--home", home))
+    assert {one["operating_point"] for row in after for one in row["findings"] if one["finding"] == "effusion"} == {
+        0.999
+    }
+    assert "1 study queued: asked for" in run("rescreen", "--study", scored[0], "--home", home)
+    assert "no study to queue" in run("rescreen", "--study", scored[0], "--home", home)
+    assert "2 studies queued: asked for" in run("rescreen", "--all", "--home", home)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--all", "--waiting"], "give one of"),
+        (["--all", "--study", "1"], "give one of"),
+        (["--study", "1"], "no study 1;"),
+    ],
+)
+def test_what_cannot_be_screened_again_is_one_sentence(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["triage", "rescreen", *arguments, "--home", str(home)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -205,7 +260,7 @@ def test_scoring_on_the_processor_needs_neither_torch_nor_monai(home: Path, tmp_
 
 def test_help_is_worth_reading() -> None:
     assert "not a medical device" in run("--help")
-    for command in ("screen", "worklist", "explain", "models", "audit", "demo", "up"):
+    for command in ("screen", "worklist", "explain", "models", "audit", "demo", "up", "rescreen"):
         assert len(run(command, "--help")) > 200
 
 

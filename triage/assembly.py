@@ -18,10 +18,11 @@ from triage.images.decode_pool import DecodePool
 from triage.images.opening import ReadLimits
 from triage.intake.limits import IntakeLimits
 from triage.models.bundle import Bundle, Device, RuntimeName, load_bundle, read_manifest
-from triage.models.site_points import acting_from
+from triage.models.site_points import acting_from, at_points
 from triage.screening import explain, screen
 from triage.settings import Settings
 from triage.store import Store, migrate, open_store
+from triage.store.operating_points import site_points
 
 
 def open_site(settings: Settings) -> Store:
@@ -46,6 +47,15 @@ def manifest_of(settings: Settings, name: str) -> BundleManifest:
             return manifest
         names.append(manifest.name)
     raise NotFound(f"there is no model {name!r}; installed: {', '.join(names) or 'none'}")
+
+
+def manifests_in_force(settings: Settings, store: Store) -> list[BundleManifest]:
+    """The installed bundles as they act here: at this site's own operating points where it set any.
+
+    Raises BundleError for the first that is at fault.
+    """
+    points = site_points(store)
+    return [at_points(read_manifest(folder), points) for folder in bundle_folders(settings)]
 
 
 def read_limits(settings: Settings) -> ReadLimits:

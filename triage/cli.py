@@ -1,23 +1,20 @@
 """The command line: what people and scripts ask of Triage. Every answer also comes as JSON, one object a line."""
 
-import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from data_schemas.errors import SettingsError, TriageError
-from data_schemas.gate import GateOutcome
 from data_schemas.urgency import Level
-from data_schemas.worklist import FileReport, StudyRecord, WorklistRow
+from data_schemas.worklist import FileReport, WorklistRow
+from triage.output import print_json, print_queued, print_rows, progress, refusal, studies_in_words
 from triage.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from data_schemas.bundle import FindingSpec
-    from data_schemas.score import FindingScore, VolumeScreening
     from triage.store import Store
 
 app = typer.Typer(
@@ -134,6 +131,47 @@ def explain(
             print_json(written) if as_json else typer.echo(line)
 
 
+@app.command()
+def rescreen(
+    waiting: Annotated[
+        bool,
+        typer.Option("--waiting", help="Unread ones whose result is by another model or operating point (default)."),
+    ] = False,
+    study: Annotated[str, typer.Option(help="Only this Study Instance UID, whatever its result.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Every study, read ones too, whatever its result.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be queued.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Queue studies to be screened again, by the models and operating points that are in force now.
+
+    Each keeps its place until the new result is there, and its older ones stay in its history. Studies that have no
+    result yet go first; one that waits already is not queued twice.
+
+    The worker of `triage up` does the work. It loads the models when it starts: after a change of models start it anew
+    first.
+    """
+    from triage.assembly import manifests_in_force, open_site
+    from triage.rescreening import outdated, rescreen_every, rescreen_outdated, rescreen_study
+    from triage.store.again import being_screened
+
+    if waiting + bool(study) + everything > 1:
+        raise SettingsError("give one of --waiting, --study and --all")
+    settings = settings_for(home)
+    store = open_site(settings)
+    if study:
+        queued = rescreen_study(store, study, actor=ACTOR, dry_run=dry_run)
+    elif everything:
+        queued = rescreen_every(store, actor=ACTOR, dry_run=dry_run)
+    else:
+        groups = outdated(store, manifests_in_force(settings, store))
+        queued = rescreen_outdated(store, groups, actor=ACTOR, dry_run=dry_run)
+    print_queued(queued, dry_run, as_json)
+    if not as_json and (running := being_screened(store)):
+        words = "being screened now, by what was in force when it began; ask again later"
+        typer.echo(f"{studies_in_words(running)} {words}")
+
+
 @models_app.callback(invoke_without_command=True)
 def models(context: typer.Context, home: Home = None, as_json: Json = False) -> None:
     """List the installed bundles with their findings, operating points and evidence."""
@@ -143,14 +181,9 @@ def models(context: typer.Context, home: Home = None, as_json: Json = False) -> 
 
 def list_models(settings: Settings, *, as_json: bool) -> None:
     """The bundles as they act here: at this site's own operating points where it set any."""
-    from triage.assembly import bundle_folders, open_site
-    from triage.models.bundle import read_manifest
-    from triage.models.site_points import at_points
-    from triage.store.operating_points import site_points
+    from triage.assembly import manifests_in_force, open_site
 
-    points = site_points(open_site(settings))
-    for folder in bundle_folders(settings):
-        manifest = at_points(read_manifest(folder), points)
+    for manifest in manifests_in_force(settings, open_site(settings)):
         if as_json:
             own = {f.name: f.set_by_site.model_dump(mode="json") for f in manifest.findings if f.set_by_site}
             print_json(manifest.model_dump(mode="json") | {"set_by_site": own})
@@ -164,7 +197,7 @@ def finding_line(f: "FindingSpec", settings: Settings) -> str:
     """A finding with its operating point, its evidence and what a positive one does."""
     effect = f"proposes {f.proposes}" if f.may_lift else "experimental, does not affect order"
     area = f"AUROC {f.evidence.auroc:.2f} ({f.evidence.low:.2f} to {f.evidence.high:.2f})"
-    line = f"  {f.label:28} acts from {f.operating_point:.2f}   {area}   {effect}"
+    line = f"  {f.label:28} operating point {f.operating_point:.2f}   {area}   {effect}"
     if f.set_by_site is None:
         return line
     when = f"{f.set_by_site.set_at.astimezone(settings.zone):%Y-%m-%d}"
@@ -175,29 +208,35 @@ def finding_line(f: "FindingSpec", settings: Settings) -> str:
 def models_set_point(
     bundle: Annotated[str, typer.Argument(help="Name of the model, as `triage models` lists it.")],
     finding: Annotated[str, typer.Argument(help="Name of the finding, as `triage models --json` lists it.")],
-    point: Annotated[float | None, typer.Argument(help="Calibrated probability from which it acts here.")] = None,
+    point: Annotated[
+        float | None, typer.Argument(help="Calibrated probability from which it is positive here.")
+    ] = None,
     comment: Annotated[str, typer.Option(help="Why; kept in the trail. Never a patient's name.")] = "",
     reset: Annotated[bool, typer.Option("--reset", help="Take this site's point back for the bundle's own.")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Let a finding act from this site's own operating point, for studies screened from now on.
+    """Set the operating point that a finding has here, for studies screened from now on.
 
     The point holds for the weights that are installed now: a new version of the bundle starts with its own points. An
     experimental finding stays one. Set and reset are in the trail, with the comment.
     """
-    from triage.assembly import manifest_of, open_site
+    from triage.assembly import manifest_of, manifests_in_force, open_site
+    from triage.rescreening import outdated
     from triage.store.operating_points import set_point
 
     if reset == (point is not None):
         raise SettingsError("give either a point or --reset")
     settings = settings_for(home)
-    manifest = manifest_of(settings, bundle)
+    manifest, store = manifest_of(settings, bundle), open_site(settings)
     try:
-        set_point(open_site(settings), manifest, finding, point, actor=ACTOR, comment=comment)
+        set_point(store, manifest, finding, point, actor=ACTOR, comment=comment)
     except ValueError as error:
         raise SettingsError(str(error)) from error
     list_models(settings, as_json=as_json)
+    if number := sum(group.studies for group in outdated(store, manifests_in_force(settings, store))):
+        words = "not read yet with results by what is no longer in force; `triage rescreen` queues them again"
+        typer.echo(f"{studies_in_words(number)} {words}", err=True)
 
 
 @models_app.command("verify")
@@ -294,89 +333,6 @@ def all_rows(store: "Store") -> Iterator[WorklistRow]:
     while page := worklist_page(store, offset=offset, limit=500):
         yield from page
         offset += len(page)
-
-
-def refusal(report: FileReport) -> dict[str, str]:
-    """A refused file as JSON."""
-    return {"file": report.file, "refused": report.sentence}
-
-
-def print_json(value: dict[str, Any]) -> None:
-    """One object on one line of standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
-
-
-def row_as_json(row: WorklistRow, record: StudyRecord) -> dict[str, Any]:
-    """A row of the reading list as scripts read it."""
-    screening = record.screening
-    bundle = screening.bundle if screening else None
-    return {
-        "position": row.position,
-        "study_instance_uid": row.study.study_instance_uid,
-        "level": row.urgency.level,
-        "ordered_priority": row.ordered_priority,
-        "screening_status": row.status,
-        "reason": row.urgency.reason,
-        "findings": [finding_as_json(f) for f in row.findings],
-        "bundle": bundle.name if bundle else None,
-        "bundle_version": bundle.version if bundle else None,
-        "seconds": screening.seconds.get("total") if screening else None,
-        "series": [series_as_json(volume) for volume in screening.volumes] if screening else [],
-    }
-
-
-def series_as_json(volume: "VolumeScreening") -> dict[str, Any]:
-    """A series of slices: what it is, what its gates said, and why another one was taken where that is so."""
-    gates = (gate.model_dump(mode="json") for gate in volume.gates if gate.outcome is not GateOutcome.PASSED)
-    return {
-        "series_instance_uid": volume.series_instance_uid,
-        "scored": bool(volume.scores),
-        "not_taken": volume.not_taken,
-        "facts": volume.facts.model_dump(mode="json") if volume.facts else None,
-        "gates": list(gates),
-    }
-
-
-def finding_as_json(score: "FindingScore") -> dict[str, Any]:
-    """A score as scripts read it; `set_by_site` only where its operating point was this site's own."""
-    told = score.model_dump(mode="json", exclude={"label"})
-    return told if score.set_by_site else {name: value for name, value in told.items() if name != "set_by_site"}
-
-
-def print_rows(rows: Sequence[WorklistRow], store: "Store", as_json: bool) -> None:
-    """The reading order, as a table or as JSON lines."""
-    if as_json:
-        from triage.store.studies import study_record
-
-        for row in rows:
-            print_json(row_as_json(row, study_record(store, row.study.study_instance_uid)))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("", "level", "why", "patient", "study", "status"):
-        table.add_column(heading, justify="right" if not heading else "left", overflow="fold")
-    for row in rows:
-        study = row.study
-        patient = f"{study.patient_name} {study.patient_id}".strip() or "no name"
-        what = f"{row.modality} {study.study_description}".strip()
-        table.add_row(str(row.position), row.urgency.level, row.urgency.reason, patient, what, row.status)
-    Console().print(table)
-
-
-@contextmanager
-def progress(words: str, total: int | None) -> Iterator[Any]:
-    """A progress bar on standard error where that is a terminal; gives the function that moves it by one."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(words, total=total)
-        yield lambda: bar.advance(task)
 
 
 def main() -> None:

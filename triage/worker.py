@@ -217,7 +217,7 @@ def work_to_do(store: Store) -> dict[str, Work]:
     """By key: the studies that wait, or where none does, those that lack the slower map."""
     waiting = pending(store, limit=AHEAD)
     if waiting:
-        return {f"{uid}:{revision}": (SCREEN, uid, revision, rank + 1) for uid, revision, rank in waiting}
+        return {f"{uid}:{revision}": (SCREEN, uid, revision, place + 1) for uid, revision, place in waiting}
     missing = without_map(store, "saliency", limit=AHEAD)
     return {f"{EXPLAIN} {uid}:{number}": (EXPLAIN, uid, number, 1) for uid, number in missing}
 

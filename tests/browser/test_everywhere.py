@@ -1,6 +1,5 @@
 """What holds on every page: readable in both themes and at twice the size, and honest about what is wrong."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +8,11 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_upload_page import until
+from tests.browser.conftest import Faults
+from tests.browser.uploading import until
 from tests.conftest import new_database
 from tests.ui.studies import arrive, screened
-from tests.web.served import ROOT, Served, served
+from tests.web.served import Served, served
 from triage.assembly import open_site
 from triage.settings import load_settings
 from triage.store import Store
@@ -20,7 +20,6 @@ from triage.store.workers import beat
 
 pytestmark = pytest.mark.browser
 
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 NAMES = ("worklist", "study", "upload", "models", "audit")
 SHOWN = {
     "worklist": "tbody tr[data-uid]",
@@ -29,11 +28,6 @@ SHOWN = {
     "models": 'text="Verification"',
     "audit": "table.t-wide tbody tr",
 }
-RULES = """() => axe.run(document, {
-  runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
-}).then((found) => found.violations
-  .filter((one) => ["serious", "critical"].includes(one.impact))
-  .map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).slice(0, 3).join(" | ")}`))"""
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +67,14 @@ def show(tab: Page, page: Served, store: Store, name: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", NAMES)
 def test_no_page_breaks_a_rule_of_accessibility(
-    browser: Browser, page: Served, store: Store, name: str, scheme: str
+    browser: Browser, page: Served, store: Store, faults: Faults, name: str, scheme: str
 ) -> None:
-    if not AXE.exists():
-        if os.environ.get("CI"):
-            pytest.fail("axe-core is missing; `make test` installs it")
-        pytest.skip("axe-core is not installed: npm ci")
-    # axe must be put into the page by the tester, which the page's own policy forbids everybody else.
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme, bypass_csp=True)
     tab = context.new_page()
     show(tab, page, store, name)
-    tab.add_script_tag(path=AXE)
-    faults = tab.evaluate(RULES)
+    found = faults(tab)
     context.close()
-    assert faults == []
+    assert found == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_series import at, place
-from tests.browser.test_upload_page import upload
 from tests.browser.test_viewer import screen
+from tests.browser.uploading import upload
 from tests.web.served import Served, served
 from triage.phantoms import retina
 from triage.phantoms.files import RETINAS, retinas, write

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_upload_page import upload
 from tests.browser.test_viewer import PAINTED, middle, pixels, screen, window
+from tests.browser.uploading import upload
 from tests.bundles import write_slice_reader
 from tests.volumes import ct_series, head
 from tests.web.served import Served, served

@@ -2,23 +2,21 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
-from playwright.sync_api import Dialog, Locator, Page, Route, expect
-from pydicom.uid import generate_uid
+from playwright.sync_api import Page, expect
 
+from tests.browser.uploading import all_done, choose, count, drop, films, large_film, show, spooled, stored, upload
 from tests.bundles import write_reader
-from tests.dicom import as_bytes, dx, values_like_a_film
-from tests.web.served import ROOT, Served, free_port, served
+from tests.dicom import as_bytes, dx
+from tests.web.served import ROOT, Served, served
 from triage.assembly import open_site
 from triage.settings import SHIPPED_BUNDLES, load_settings
 from triage.store.worklist import worklist_page
@@ -49,82 +47,6 @@ def shipped(bundles: Path) -> Path:
 def shipped_page(tmp_path: Path, shipped: Path) -> Iterator[Served]:
     with served(tmp_path / "home", worker=True, bundles=shipped) as running:
         yield running
-
-
-@pytest.fixture
-def quiet(tmp_path: Path) -> Iterator[Served]:
-    """A page without a worker: what arrives stays waiting."""
-    with served(tmp_path / "home") as running:
-        yield running
-
-
-def show(tab: Page, page: Served) -> None:
-    tab.goto(page.entry)
-    tab.goto(f"{page.url}/upload")
-    expect(tab.locator(".drop .title")).to_be_visible()
-
-
-def choose(tab: Page, path: Path) -> None:
-    part = "folder" if path.is_dir() else "files"
-    tab.locator(f"input[data-part={part}]").set_input_files(path)
-
-
-def all_done(tab: Page, timeout: float = 60_000) -> None:
-    expect(tab.locator(".root[data-queue=done]")).to_be_visible(timeout=timeout)
-    expect(tab.locator(".summary .count")).to_contain_text("done")
-
-
-def upload(tab: Page, page: Served, path: Path) -> None:
-    """Chooses the folder or file and waits until the page says that all is done."""
-    show(tab, page)
-    choose(tab, path)
-    all_done(tab, 240_000)
-
-
-def count(tab: Page, name: str) -> Locator:
-    return tab.locator(f".counts [data-count={name}]")
-
-
-def drop(tab: Page, *paths: Path) -> None:
-    """As a person drops files from the desktop."""
-    box = tab.locator(".drop").bounding_box()
-    assert box is not None
-    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-    session = tab.context.new_cdp_session(tab)
-    for kind in ("dragEnter", "dragOver", "drop"):
-        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 20}
-        session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
-
-
-def films(folder: Path, number: int, studies: int = 1) -> Path:
-    """That many small films of that many studies."""
-    folder.mkdir(parents=True)
-    template = dx(values_like_a_film(32, 32))
-    uids = [generate_uid() for _ in range(studies)]
-    for at in range(number):
-        template.StudyInstanceUID = uids[at * studies // number]
-        template.PatientName = f"BATCH^{at * studies // number}"
-        template.SOPInstanceUID = generate_uid()
-        template.file_meta.MediaStorageSOPInstanceUID = template.SOPInstanceUID
-        (folder / f"{at:04}.dcm").write_bytes(as_bytes(template))
-    return folder
-
-
-def large_film(path: Path, mib: int) -> Path:
-    """A film with that much of padding behind it (PS3.10 7.2)."""
-    dataset = dx()
-    dataset.DataSetTrailingPadding = b"\0" * (mib * 1024 * 1024)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(as_bytes(dataset))
-    return path
-
-
-def spooled(page: Served) -> list[Path]:
-    return list((page.home / "spool").iterdir())
-
-
-def stored(page: Served) -> list[Path]:
-    return [path for path in (page.home / "files" / "instances").rglob("*") if path.is_file()]
 
 
 def drawn_lines(tab: Page) -> int:
@@ -201,121 +123,6 @@ def test_a_dropped_folder_and_a_dropped_archive(tab: Page, quiet: Served, tmp_pa
     expect(tab.locator(".line.file", has_text="packed.zip").last.locator(".outcome")).to_contain_text("1 of 2")
 
 
-def test_pause_and_go_on(tab: Page, quiet: Served, tmp_path: Path) -> None:
-    show(tab, quiet)
-    choose(tab, films(tmp_path / "paused", 150))
-    expect(count(tab, "taken")).to_be_visible()
-    tab.get_by_role("button", name="Pause", exact=True).click()
-    expect(tab.locator(".root[data-queue=paused]")).to_be_visible()
-    held = tab.locator(".summary .count").text_content()
-    assert held is not None and "of 150" in held
-    tab.wait_for_load_state("networkidle")
-    expect(tab.locator(".summary .count")).to_have_text(held)
-    tab.get_by_role("button", name="Go on", exact=True).click()
-    all_done(tab)
-    expect(count(tab, "taken")).to_have_text("150 taken in")
-
-
-def test_cancel_leaves_nothing_half_written(tab: Page, quiet: Served, tmp_path: Path) -> None:
-    large_film(tmp_path / "sent" / "a.dcm", 60)
-    (tmp_path / "sent" / "b.dcm").write_bytes(as_bytes(dx()))
-    show(tab, quiet)
-    held: list[Route] = []
-
-    def second(route: Route) -> None:
-        if route.request.headers.get("upload-offset") == "0":
-            route.continue_()
-        else:
-            held.append(route)
-
-    tab.route("**/api/uploads/**", second)
-    choose(tab, tmp_path / "sent")
-    expect(tab.locator(".line.file .outcome").first).to_contain_text("sending")
-    until(tab, lambda: bool(held))
-    assert len(spooled(quiet)) == 1
-    tab.unroute("**/api/uploads/**")
-    tab.get_by_role("button", name="Cancel all").click()
-    all_done(tab)
-    expect(count(tab, "cancelled")).to_have_text("2 not sent")
-    until(tab, lambda: spooled(quiet) == [])
-    assert stored(quiet) == []
-
-
-def test_a_broken_connection_is_waited_out(tab: Page, quiet: Served, tmp_path: Path) -> None:
-    large_film(tmp_path / "sent" / "a.dcm", 30)
-    show(tab, quiet)
-    offsets: list[str] = []
-    down = [True]
-
-    def breaks(route: Route) -> None:
-        offset = route.request.headers.get("upload-offset")
-        if offset != "0" and down[0]:
-            route.abort("connectionreset")
-            return
-        if offset is not None:
-            offsets.append(offset)
-        route.continue_()
-
-    tab.route("**/api/uploads/**", breaks)
-    choose(tab, tmp_path / "sent")
-    expect(tab.locator(".fault")).to_contain_text("goes on by itself")
-    down[0] = False
-    tab.get_by_role("button", name="Try now").click()
-    all_done(tab)
-    expect(count(tab, "taken")).to_have_text("1 taken in")
-    assert offsets.count("0") == 1, "what had arrived was not sent again"
-    assert (tmp_path / "sent" / "a.dcm").read_bytes() == stored(quiet)[0].read_bytes()
-
-
-def sizes_of_parts(home: Path) -> list[int]:
-    """Bytes of each part in the spool; one that was taken in meanwhile has none."""
-    sizes = []
-    for path in home.glob("spool/*.upload.part"):
-        with suppress(FileNotFoundError):
-            sizes.append(path.stat().st_size)
-    return sizes
-
-
-def test_a_killed_server_and_a_new_one_in_the_middle_of_the_batch(tab: Page, tmp_path: Path) -> None:
-    folder = films(tmp_path / "sent", 200, studies=2)
-    large_film(folder / "0100_large.dcm", 40)
-    home, port = tmp_path / "home", free_port()
-    with served(home, port=port) as first:
-        show(tab, first)
-        choose(tab, folder)
-        until(tab, lambda: any(size > 2**23 for size in sizes_of_parts(home)))
-        first.process.send_signal(signal.SIGKILL)
-        first.process.wait()
-    expect(tab.locator(".fault")).to_contain_text("Nothing is lost")
-    with served(home, port=port) as second:
-        all_done(tab, 90_000)
-        expect(count(tab, "taken")).to_have_text("201 taken in")
-        expect(count(tab, "refused")).to_have_count(0)
-        assert len(stored(second)) == 201
-        assert spooled(second) == []
-
-
-def test_it_goes_on_while_other_pages_are_read_and_leaving_asks_first(tab: Page, quiet: Served, tmp_path: Path) -> None:
-    show(tab, quiet)
-    choose(tab, films(tmp_path / "sent", 200))
-    tab.get_by_role("link", name="Models").click()
-    expect(tab.get_by_text("Verification")).to_be_visible()
-    assert tab.evaluate("'uploading' in document.documentElement.dataset"), "still under way"
-    asked: list[str] = []
-
-    def stay(dialog: Dialog) -> None:
-        asked.append(dialog.type)
-        dialog.dismiss()
-
-    tab.once("dialog", stay)
-    tab.evaluate("() => { location.href = '/audit'; }")
-    until(tab, lambda: asked == ["beforeunload"])
-    tab.get_by_role("link", name="Upload").click()
-    expect(tab.locator(".summary .count")).to_contain_text("200 files done")
-    all_done(tab)
-    expect(count(tab, "taken")).to_have_text("200 taken in")
-
-
 def test_by_keyboard_alone_with_a_priority(tab: Page, quiet: Served, tmp_path: Path) -> None:
     folder = films(tmp_path / "sent", 2)
     show(tab, quiet)
@@ -370,15 +177,6 @@ def test_a_file_beyond_the_limit_is_refused_and_the_others_go_on(
         expect(tab.locator(".refusal")).to_contain_text("larger than the limit of 1 MiB")
         expect(count(tab, "taken")).to_have_text("1 taken in")
         assert spooled(small) == []
-
-
-def until(tab: Page, so: Callable[[], bool], tries: int = 600) -> None:
-    """Lets the page work until something outside of it is so."""
-    for _ in range(tries):
-        if so():
-            return
-        tab.wait_for_timeout(50)
-    raise AssertionError("it did not come to that")
 
 
 def test_the_same_files_end_in_the_same_order_as_from_the_command_line(

@@ -8,15 +8,17 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from data_schemas.study import StudyHeader
-from data_schemas.urgency import Level
+from data_schemas.urgency import Level, Urgency
 from tests.browser.test_reading import FOCUSED, line, open_worklist, order
 from tests.conftest import new_database
 from tests.dicom import values_like_a_film
+from tests.store.studies import result
 from tests.ui.studies import arrive, screened
 from tests.web.served import Served, served
 from triage.assembly import open_site
 from triage.settings import load_settings
 from triage.store import Store
+from triage.store.screenings import record_screening
 
 pytestmark = pytest.mark.browser
 
@@ -100,6 +102,23 @@ def test_findings_at_their_operating_point_stand_in_the_row(tab: Page, page: Ser
     open_worklist(tab, page)
     expect(line(tab, study).locator(".findings")).to_contain_text("Lung opacity 0.83")
     expect(line(tab, study).locator(".why")).to_have_text("AI: lung opacity 0.83 (acts from 0.41)")
+
+
+def test_a_reason_is_whole_where_no_finding_needs_the_place_beside_it(tab: Page, page: Served, store: Store) -> None:
+    lateral, found = come(store, "LATERAL^VIEW"), come(store, "FOUND^SOMETHING")
+    uid, why = (
+        lateral.study_instance_uid,
+        "not scored: not a frontal view of an adult, which is what the model reads",
+    )
+    urgency = Urgency(level=Level.ROUTINE, ordered_priority=Level.ROUTINE, reason=why)
+    record_screening(store, result(uid, scored=False).model_copy(update={"urgency": urgency}), (), revision=1)
+    screened(store, found, opacity=0.83)
+    open_worklist(tab, page)
+    for study, findings in ((lateral, False), (found, True)):
+        reason = line(tab, study).locator(".why")
+        assert reason.evaluate("cell => cell.scrollWidth <= cell.clientWidth"), "cut off"
+        expect(line(tab, study).locator(".findings")).to_be_visible(visible=findings)
+    expect(line(tab, lateral).locator(".why")).to_have_text(why)
 
 
 def test_two_windows_see_each_others_actions(browser: Browser, page: Served, store: Store) -> None:

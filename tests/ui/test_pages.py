@@ -17,17 +17,22 @@ from streamlit.testing.v1.element_tree import Button
 
 from data_schemas.bundle import Accepts
 from data_schemas.reading import Verdict
+from data_schemas.urgency import Level
+from tests.bundles import write_reader
 from tests.models import tiny
+from tests.store.studies import result, send
 from tests.ui.studies import arrive, screened
 from triage.models.bundle import read_manifest
 from triage.settings import SHIPPED_BUNDLES, Settings, load_settings
 from triage.store import Store
 from triage.store.reading import judge, mark_read, mark_unread, withdraw
+from triage.store.screenings import record_screening
 from triage.store.studies import note_view, study_record
 from triage.store.tables import trail
 from triage.store.trail import entries
+from triage.store.worklist import still_pending, worklist_page
 from triage.ui import datasheet, evidence
-from triage.ui.evidence import Evaluated
+from triage.ui.evaluated import Evaluated, read_figures
 from triage.ui.views.models import parts_of
 from triage.web.trail import KINDS, sentence
 from triage.web.words import say_in
@@ -160,7 +165,7 @@ def test_a_file_that_is_not_the_manifests_is_told(settings: Settings, store: Sto
 def test_the_shipped_bundle_is_shown_with_every_plot_its_file_allows() -> None:
     folder = SHIPPED_BUNDLES / "cxr"
     manifest = read_manifest(folder)
-    bundle = Evaluated(manifest, evidence.read_figures(folder, manifest), SAY)
+    bundle = Evaluated(manifest, read_figures(folder, manifest), SAY)
     shown = parts_of(bundle, "")
     drawn = {part.title: len(part.plots) for part in shown if part.plots}
     assert drawn["Evidence: AUROC on patients the network did not see"] == 1
@@ -178,16 +183,38 @@ def test_figures_of_other_weights_are_not_shown(tmp_path: Path) -> None:
     folder = copied(tmp_path) / "cxr"
     manifest = read_manifest(folder)
     other = manifest.model_copy(update={"network": manifest.network.model_copy(update={"weights_sha256": "0" * 64})})
-    assert evidence.read_figures(folder, manifest)
-    assert evidence.read_figures(folder, other) == {}
+    assert read_figures(folder, manifest)
+    assert read_figures(folder, other) == {}
     (folder / "evaluation.json").write_text("{")
-    assert evidence.read_figures(folder, manifest) == {}
+    assert read_figures(folder, manifest) == {}
 
 
 def copied(tmp_path: Path) -> Path:
     """The shipped bundles where a test may change them."""
     shutil.copytree(SHIPPED_BUNDLES, tmp_path / "bundles")
     return tmp_path / "bundles"
+
+
+def test_studies_by_another_model_are_counted_and_queued_again_by_a_button(
+    settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    installed = settings.model_copy(update={"bundles": tmp_path / "bundles"})
+    write_reader(installed.bundles / "test")
+    write_reader(installed.bundles / "other")
+    for uid in ("1.1", "1.2"):
+        send(store, uid)
+        record_screening(store, result(uid, Level.HIGH), (), revision=1)
+    app = ran(installed, "models")
+    assert words(app).count("2 studies on the list have results by what is no longer in force: test 1, now 0.0.1.") == 1
+    button(app, "Screen these 2 again").click().run()
+    assert not app.exception
+    assert "2 studies are queued to be screened again. Each keeps its place" in words(app)
+    assert "no longer in force" not in words(app)
+    assert still_pending(store, ["1.1", "1.2"]) == ["1.1", "1.2"]
+    assert {row.urgency.level for row in worklist_page(store, offset=0, limit=9)} == {Level.HIGH}
+    (told, _) = entries(store, kind="queued again")
+    assert sentence(told, SAY) == "Reader queued the study to be screened again: test 1, now 0.0.1"
+    assert "queued" not in words(ran(installed, "models"))
 
 
 def told_studies(settings: Settings, store: Store) -> list[str]:

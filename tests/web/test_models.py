@@ -58,9 +58,10 @@ def test_a_point_is_set_and_taken_back_in_words_of_the_trail(app: Starlette, sit
     assert site_points(site.store) == ()
     told = [sentence(entry, say_in("en")) for entry in reversed(entries(site.store))]
     assert told == [
-        "Reader let Effusion act from 0.350 instead of 0.400 (reader 0.0.1; the bundle's own is 0.400). "
+        "Reader changed the operating point of Effusion from 0.400 to 0.350 (reader 0.0.1; the bundle's own is 0.400). "
         "Why: too many missed",
-        "Reader let Effusion act from the bundle's own 0.400 again instead of 0.350 (reader 0.0.1). Why: =back",
+        "Reader took the operating point of Effusion from 0.350 back to the bundle's own 0.400 (reader 0.0.1). "
+        "Why: =back",
     ]
 
 

@@ -121,7 +121,7 @@ def _measured(evidence: Evidence) -> str:
 
 def readme(manifest: BundleManifest) -> str:
     """docs/README.md: what a person must know, from the manifest."""
-    head = "| finding | AUROC (95 % interval) | acts from | proposes |\n|---|---|---|---|"
+    head = "| finding | AUROC (95 % interval) | operating point | proposes |\n|---|---|---|---|"
     rows = [
         f"| {finding.label} | {_measured(finding.evidence)} | {finding.operating_point:.3f} | "
         f"{finding.proposes if finding.may_lift else 'nothing: experimental'} |"

@@ -15,7 +15,7 @@ from triage.store.disk import settle
 from triage.store.tables import head, metadata
 from triage.store.trail import FIRST_HASH
 
-NEWEST = "0006"
+NEWEST = "0007"
 """Revision of the newest file in migrations/versions; a test compares."""
 SCRIPTS = Path(__file__).parent / "migrations"
 POSTGRES_LOCK = 7_461_309

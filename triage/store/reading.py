@@ -12,7 +12,7 @@ from data_schemas.score import ScreeningStatus, StudyScreening
 from data_schemas.worklist import StudyStatus
 from triage.store import trail
 from triage.store.database import Store, bump, reading, writing
-from triage.store.studies import as_utc, newest_screening, study_row
+from triage.store.studies import arrivals, as_utc, newest_screening, study_row
 from triage.store.tables import openings, screenings, studies, verdicts
 
 OPEN_S = 45.0
@@ -65,7 +65,7 @@ def mark_read(store: Store, study_uid: str, *, actor: str, revision: int | None 
     """
     with writing(store) as connection:
         row = study_row(connection, study_uid, lock=True)
-        if revision not in (None, row.revision):
+        if revision not in (None, arrivals(connection, study_uid)):
             return False
         if row.unread:
             place(connection, study_uid, unread=False, status=StudyStatus.READ)
@@ -85,7 +85,7 @@ def mark_unread(store: Store, study_uid: str, *, actor: str) -> None:
 def status_of(connection: Connection, row: Row[Any]) -> StudyStatus:
     """Where an unread study is."""
     result = newest_screening(connection, row.screening_id)
-    if result is None or row.revision > row.screened_revision:
+    if result is None or (row.revision > row.screened_revision and row.turn == 0):
         return StudyStatus.WAITING
     return StudyStatus.RANKED if result.status is ScreeningStatus.RANKED else StudyStatus.NOT_SCORED
 

@@ -154,7 +154,9 @@ def add_to_study(
         values = new_study(study, instance, ordered or Level.ROUTINE, source, now)
         connection.execute(insert(studies).values({**values, "screen_from": quiet_until}))
         return
-    changes: dict[str, Any] = {"revision": row.revision + 1, "attempts": 0, "unread": True, "screen_from": quiet_until}
+    changes: dict[str, Any] = {
+        "revision": row.revision + 1, "attempts": 0, "unread": True, "screen_from": quiet_until, "turn": 0,
+    }  # fmt: skip
     if not row.unread:
         changes["stat_version"] = None
     if row.status != StudyStatus.RANKED:

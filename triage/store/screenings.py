@@ -1,12 +1,10 @@
 """Results of screening, each written once."""
 
-import hashlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, Row, insert, select, update
@@ -17,8 +15,10 @@ from data_schemas.explanation import Explanation
 from data_schemas.operating_point import SitePoint
 from data_schemas.score import ScreeningStatus, StudyScreening
 from data_schemas.study import StudyToScreen
+from data_schemas.urgency import Level
 from data_schemas.worklist import StudyStatus
 from triage.store import trail
+from triage.store.basis import basis_sha256
 from triage.store.database import Store, bump, reading, tell_stat, writing
 from triage.store.disk import write_whole
 from triage.store.files import map_path
@@ -74,70 +74,75 @@ def record_screening(
         row = study_row(connection, screening.study_instance_uid, lock=True)
         if row.screened_revision >= revision:
             return
-        number, made_now = screening_number(connection, screening)
+        number = screening_number(connection, screening)
         add_maps(connection, number, screening.study_instance_uid, maps, paths)
+        place = place_of(screening, row)
         connection.execute(
             update(studies)
             .where(studies.c.study_uid == screening.study_instance_uid)
-            .values(place_of(screening, number, revision, row))
+            .values(result_of(screening, number, revision, row) | place.columns)
         )
-        if made_now:
-            trail.append(connection, event_of(screening, actor))
+        trail.append(connection, event_of(screening, place, actor))
         bump(connection)
         tell_stat(connection, screening.study_instance_uid)
 
 
-def place_of(screening: StudyScreening, number: int, revision: int, row: Row[Any]) -> dict[str, object]:
-    """What the study's row takes from its newest screening; an order that came meanwhile is not buried by it."""
-    ranked = screening.status is ScreeningStatus.RANKED
-    status = StudyStatus.RANKED if ranked else StudyStatus.NOT_SCORED
+class Place(NamedTuple):
+    """Where a study stands after a screening, and why."""
+
+    level: Level
+    reason: str
+    stat_version: int | None
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """As the study's row has it."""
+        return {"level_rank": self.level.rank, "reason": self.reason, "stat_version": self.stat_version}
+
+
+def place_of(screening: StudyScreening, row: Row[Any]) -> Place:
+    """Nothing is buried: neither an order that came meanwhile nor, by a result without a score, what a score lifted."""
     urgency = screening.urgency
     stands = urgency.level.rank <= row.ordered_rank
+    reason = urgency.reason if stands else f"ordered {LEVELS[row.ordered_rank]}; {urgency.reason}"
     rank = min(urgency.level.rank, row.ordered_rank)
+    if screening.status is ScreeningStatus.NOT_SCORED and row.level_rank < rank:
+        rank = row.level_rank
+        reason += f"; an earlier result lifted it to {LEVELS[rank]}"
+    return Place(LEVELS[rank], reason, row.stat_version if rank == 0 else None)
+
+
+def result_of(screening: StudyScreening, number: int, revision: int, row: Row[Any]) -> dict[str, object]:
+    """What else the study's row takes from its newest screening."""
+    ranked = screening.status is ScreeningStatus.RANKED
+    status = StudyStatus.RANKED if ranked else StudyStatus.NOT_SCORED
     return {
-        "level_rank": rank,
-        "stat_version": row.stat_version if rank == 0 else None,
-        "reason": urgency.reason if stands else f"ordered {LEVELS[row.ordered_rank]}; {urgency.reason}",
         "status": status if row.unread else StudyStatus.READ,
         "findings": [finding.model_dump(mode="json") for finding in screening.findings],
         "screening_id": number,
         "screened_revision": revision,
         "attempts": 0,
+        "turn": row.turn if row.revision > revision else 0,
     }
 
 
-def screening_number(connection: Connection, screening: StudyScreening) -> tuple[int, bool]:
-    """The number of this very result, and whether it was written just now."""
+def screening_number(connection: Connection, screening: StudyScreening) -> int:
+    """The number of this very result, which is written unless it was before."""
     key = {
         "study_uid": screening.study_instance_uid,
         "bundle": screening.bundle.name if screening.bundle else "",
         "weights_sha256": screening.bundle.weights_sha256 if screening.bundle else "",
         "images_sha256": screening.images_sha256,
         "software_version": screening.software_version,
-        "points_sha256": points_sha256(screening),
+        "basis_sha256": basis_sha256(screening),
     }
     query = select(screenings.c.screening_id).filter_by(**key)
     known = connection.execute(query).scalar_one_or_none()
     if known is not None:
-        return int(known), False
+        return int(known)
     values = {**key, "result": screening.model_dump(mode="json"), "made_at": datetime.now(UTC)}
     number = connection.execute(insert(screenings).values(values).returning(screenings.c.screening_id)).scalar_one()
-    return int(number), True
-
-
-def points_sha256(screening: StudyScreening) -> str:
-    """Which operating points of the site, and of which decision, the scores were told by; empty without any.
-
-    Part of a result's key: what is screened again after a point was changed is another result.
-    """
-    of_images = (score for image in screening.images for score in image.scores)
-    of_series = (score for volume in screening.volumes for score in volume.scores)
-    told = {
-        (score.finding, score.operating_point, score.set_by_site.set_at.isoformat())
-        for score in (*of_images, *of_series)
-        if score.set_by_site is not None
-    }
-    return hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest() if told else ""
+    return int(number)
 
 
 def record_explanations(store: Store, study_uid: str, maps: Sequence[Explanation], *, actor: str = "system") -> None:
@@ -203,14 +208,14 @@ def save_map(store: Store, explanation: Explanation) -> str:
     return relative
 
 
-def event_of(screening: StudyScreening, actor: str) -> TrailEvent:
-    """The screening as an entry of the trail: numbers and hashes only."""
+def event_of(screening: StudyScreening, place: Place, actor: str) -> TrailEvent:
+    """The screening, and where it puts the study, as an entry of the trail: numbers and hashes only."""
     bundle = screening.bundle
     fields: dict[str, str | int | float | bool] = {
         "status": screening.status,
-        "level": screening.urgency.level,
+        "level": place.level,
         "ordered_priority": screening.urgency.ordered_priority,
-        "reason": screening.urgency.reason,
+        "reason": place.reason,
         "images_sha256": screening.images_sha256,
         "bundle": bundle.name if bundle else "",
         "bundle_version": bundle.version if bundle else "",

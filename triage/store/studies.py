@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from data_schemas.audit import TrailEvent
 from data_schemas.errors import NotFound
@@ -17,7 +17,8 @@ from data_schemas.worklist import StudyRecord, StudyStatus
 from triage.store import trail
 from triage.store.database import Store, reading, writing
 from triage.store.tables import explanations as explanation_rows
-from triage.store.tables import instances, screenings, studies
+from triage.store.tables import instances as instance_rows
+from triage.store.tables import screenings, studies
 
 LEVELS = list(Level)
 
@@ -26,14 +27,15 @@ def study_record(store: Store, study_uid: str) -> StudyRecord:
     """The study with its instances and its newest screening. Raises NotFound."""
     with reading(store) as connection:
         row = study_row(connection, study_uid)
+        instances = stored_instances(store, connection, study_uid)
         return StudyRecord(
             study=StudyHeader.model_validate(row.header),
             ordered_priority=LEVELS[row.ordered_rank],
             urgency=urgency_of(row),
             status=StudyStatus(row.status),
             received_at=as_utc(row.received_at),
-            revision=row.revision,
-            instances=stored_instances(store, connection, study_uid),
+            revision=len(instances),
+            instances=instances,
             screening=newest_screening(connection, row.screening_id),
             screening_number=row.screening_id,
         )
@@ -65,7 +67,7 @@ def request_of(store: Store, connection: Connection, row: Row[Any]) -> StudyToSc
 def stored_instance(store: Store, sop_uid: str) -> StoredInstance:
     """One instance by its UID. Raises NotFound."""
     with reading(store) as connection:
-        row = connection.execute(select(instances).where(instances.c.sop_uid == sop_uid)).one_or_none()
+        row = connection.execute(select(instance_rows).where(instance_rows.c.sop_uid == sop_uid)).one_or_none()
     if row is None:
         raise NotFound("there is no such image")
     return as_instance(store, row)
@@ -116,9 +118,16 @@ def study_row(connection: Connection, study_uid: str, *, lock: bool = False) -> 
     return row
 
 
+def arrivals(connection: Connection, study_uid: str) -> int:
+    """How often images of the study arrived: what a reader saw is told by it, for an order to screen it again changes
+    no image."""
+    query = select(func.count()).select_from(instance_rows).where(instance_rows.c.study_uid == study_uid)
+    return int(connection.execute(query).scalar_one())
+
+
 def stored_instances(store: Store, connection: Connection, study_uid: str) -> tuple[StoredInstance, ...]:
     """The study's instances by series, number and UID, whatever order they came in."""
-    rows = connection.execute(select(instances).where(instances.c.study_uid == study_uid)).all()
+    rows = connection.execute(select(instance_rows).where(instance_rows.c.study_uid == study_uid)).all()
     found = [as_instance(store, row) for row in rows]
 
     def place(instance: StoredInstance) -> tuple[int, str, int, str]:

@@ -50,20 +50,22 @@ studies = Table(
     Column("search", Text, nullable=False, server_default=""),
     Column("stat_version", BIG),
     Column("screen_from", Float, nullable=False, server_default="0"),
+    Column("turn", Integer, nullable=False, server_default="0"),
 )
 """One row a study; `level_rank`, `reason`, `status` and `findings` are those of its newest screening.
 
-`revision` counts arrivals, `screened_revision` is the one the newest result speaks of: while it is behind, the study
-waits to be screened. `attempts` counts the times a worker began since then. `search` is what `triage.store.search`
-finds it by; `stat_version` is the head's version when it came to stand at STAT. Before `screen_from`, epoch seconds,
-more slices are expected.
+`revision` counts arrivals and orders to screen it again, `screened_revision` is the one the newest result speaks of:
+while it is behind, the study waits to be screened. `turn` says who comes first: 0 where images wait, 1 where an unread
+study only waits to be screened again, 2 where a read one does. `attempts` counts the times a worker began since then.
+`search` is what `triage.store.search` finds it by; `stat_version` is the head's version when it came to stand at STAT.
+Before `screen_from`, epoch seconds, more slices are expected.
 """
 
 UNREAD = studies.c.unread.is_(True)
 READ = studies.c.unread.is_(False)
 STAT = UNREAD & (studies.c.level_rank == text("0"))
 WAITING = studies.c.revision > studies.c.screened_revision
-Index(None, *studies.c["ordered_rank", "sequence"], sqlite_where=WAITING, postgresql_where=WAITING)
+Index(None, *studies.c["turn", "ordered_rank", "sequence"], sqlite_where=WAITING, postgresql_where=WAITING)
 # Filters and counts are answered from indexes alone: a row with its header and findings is ten times as long.
 Index(None, *studies.c["level_rank", "status", "modality"], sqlite_where=UNREAD, postgresql_where=UNREAD)
 Index(
@@ -99,7 +101,7 @@ screenings = Table(
     Column("images_sha256", Text, nullable=False),
     Column("software_version", Text, nullable=False),
     Column("result", JSON, nullable=False),
-    Column("points_sha256", Text, nullable=False, server_default=""),
+    Column("basis_sha256", Text, nullable=False, server_default=""),
     Column("made_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint(
         "study_uid",
@@ -107,12 +109,12 @@ screenings = Table(
         "weights_sha256",
         "images_sha256",
         "software_version",
-        "points_sha256",
+        "basis_sha256",
         name="uq_screenings_result",
     ),
 )
-"""Every result a study ever had; equal study, bundle, weights, images, software and operating points of the site give
-one row, however often run. `points_sha256` is empty where every operating point was the bundle's own.
+"""Every result a study ever had; equal study, bundle, weights, images, software and basis give one row, however often
+run. `basis_sha256` is that of triage.store.basis: every model that judged, with its version, and every operating point.
 """
 
 explanations = Table(

@@ -33,6 +33,8 @@ __all__ = [
 
 ORDER = (studies.c.level_rank, studies.c.sequence)
 """Level, then arrival, counted and not timed: a clock that is set back must not let a later study overtake."""
+TURNS = (studies.c.turn, studies.c.ordered_rank, studies.c.sequence)
+"""What is screened first."""
 MANY = 2**60
 EVERYTHING = WorklistFilter()
 Counted = Sequence[Row[Any]]
@@ -249,14 +251,16 @@ def new_stats(store: Store, *, since: int, limit: int) -> list[NewStat]:
 
 
 def waiting(limit: int, now: float) -> Select[str, int, int]:
-    """Study UID, revision and ordered rank of what waits to be screened, the most urgent and then the oldest first.
+    """Study UID, revision and place of what waits to be screened, the most urgent and then the oldest first; what only
+    waits to be screened again comes after all others.
 
-    A study whose slices are still coming is left out.
+    The place is the ordered rank, with the turn before it. A study whose slices are still coming is left out.
     """
+    place = studies.c.turn * len(LEVELS) + studies.c.ordered_rank
     return (
-        select(studies.c.study_uid, studies.c.revision, studies.c.ordered_rank)
+        select(studies.c.study_uid, studies.c.revision, place.label("place"))
         .where(WAITING, studies.c.screen_from <= now)
-        .order_by(studies.c.ordered_rank, studies.c.sequence)
+        .order_by(*TURNS)
         .limit(limit)
     )
 
@@ -264,13 +268,13 @@ def waiting(limit: int, now: float) -> Select[str, int, int]:
 def pending(store: Store, *, limit: int) -> list[tuple[str, int, int]]:
     """What `waiting` selects."""
     with reading(store) as connection:
-        return [(row.study_uid, row.revision, row.ordered_rank) for row in connection.execute(waiting(limit, time()))]
+        return [(row.study_uid, row.revision, row.place) for row in connection.execute(waiting(limit, time()))]
 
 
 def still_pending(store: Store, study_uids: Collection[str]) -> list[str]:
     """Those of the studies that wait to be screened, in the same order."""
     wanted = set(study_uids)
-    query = select(studies.c.study_uid).where(WAITING).order_by(studies.c.ordered_rank, studies.c.sequence)
+    query = select(studies.c.study_uid).where(WAITING).order_by(*TURNS)
     with reading(store) as connection:
         return [uid for uid in connection.execute(query).scalars() if uid in wanted]
 

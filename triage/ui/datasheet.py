@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest
 from data_schemas.errors import BundleError
 from triage.models.bundle import read_checked
-from triage.ui.evidence import Evaluated, share, table
+from triage.ui.evaluated import Evaluated, share, table
 from triage.web.words import Say
 
 Facts = Sequence[tuple[str, str]]

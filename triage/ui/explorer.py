@@ -1,4 +1,4 @@
-"""Where findings act from here: this site's own operating points in words, and the curves that can be explored."""
+"""The operating points in force here: this site's own in words, and the curves that can be explored."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from data_schemas.bundle import FindingSpec
 from data_schemas.operating_point import SitePoint
-from triage.ui.evidence import Evaluated, has_value
+from triage.ui.evaluated import Evaluated, has_value
 from triage.web.trail import actor_words
 
 CURVE = (
@@ -18,7 +18,7 @@ CURVE = (
 
 
 def in_force(bundle: Evaluated, points: Sequence[SitePoint], zone: ZoneInfo) -> str:
-    """Which findings act from this site's own points, and which points were left behind with other weights."""
+    """Which findings have this site's own points, and which points were left behind with other weights."""
     say, manifest = bundle.say, bundle.manifest
     labels = {finding.name: finding.label for finding in manifest.findings}
     mine: list[str] = []

@@ -23,6 +23,7 @@ from triage.web.words import Say, say_in
 KINDS = (
     "received", "refused", "conflict", "restored", "screened", "explained", "opened", "map shown",
     "verdict", "verdict withdrawn", "marked read", "read undone", "operating point set", "operating point reset",
+    "queued again",
 )  # fmt: skip
 METHODS = ("gradcam", "saliency")
 VERDICTS = ("agree", "over-called", "under-called")

@@ -171,7 +171,7 @@ def found_values(score: FindingScore) -> dict[str, Any]:
     return {
         "label": score.label,
         "probability": score.probability,
-        "acts_from": score.operating_point,
+        "operating_point": score.operating_point,
         "experimental": score.level is None,
     }
 

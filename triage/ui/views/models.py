@@ -1,5 +1,6 @@
 """The bundles as datasheets: what each is for, on whom it was measured, where it must not be used."""
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -7,12 +8,16 @@ import streamlit as st
 
 from data_schemas.bundle import BundleManifest
 from data_schemas.errors import BundleError
+from data_schemas.operating_point import SitePoint
 from triage.assembly import bundle_folders
 from triage.models.bundle import read_manifest
+from triage.models.site_points import at_points
+from triage.rescreening import Outdated, outdated
 from triage.store.lookup import newest_result
 from triage.store.operating_points import site_points
-from triage.ui import datasheet, evidence, explorer
+from triage.ui import curves, datasheet, evidence, explorer, rescreen
 from triage.ui.components import part
+from triage.ui.evaluated import Evaluated, Shown, read_figures
 from triage.ui.site import place as place_of_site
 from triage.ui.site import settings, store
 from triage.web.words import Say, say_in
@@ -21,21 +26,34 @@ from triage.web.words import Say, say_in
 def page() -> None:
     """One datasheet after the other."""
     here = settings()
-    say = say_in(here.language)
-    folders = bundle_folders(here)
+    say, folders = say_in(here.language), bundle_folders(here)
     if not folders:
         st.html(f'<div class="t-empty"><p>{escape(say("models.none"))}</p></div>')
-    for folder in folders:
-        try:
-            sheet(folder, read_manifest(folder), say)
-        except BundleError as error:
-            fault = escape(say("models.not_in_use", why=error.sentence))
+    read = {folder: manifest_or_fault(folder) for folder in folders}
+    points = site_points(store())
+    in_force = [at_points(one, points) for one in read.values() if isinstance(one, BundleManifest)]
+    groups = outdated(store(), in_force)
+    for folder, found in read.items():
+        if isinstance(found, BundleManifest):
+            sheet(folder, found, points, groups, say)
+        else:
+            fault = escape(say("models.not_in_use", why=found.sentence))
             st.html(f'<div class="t-sheet"><h2>{escape(folder.name)}</h2><p>{fault}</p></div>')
 
 
-def sheet(folder: Path, manifest: BundleManifest, say: Say) -> None:
+def manifest_or_fault(folder: Path) -> BundleManifest | BundleError:
+    """The folder's manifest, or why it cannot be used."""
+    try:
+        return read_manifest(folder)
+    except BundleError as error:
+        return error
+
+
+def sheet(
+    folder: Path, manifest: BundleManifest, points: Sequence[SitePoint], groups: Sequence[Outdated], say: Say
+) -> None:
     """One bundle: the most useful picture first, the whole card last."""
-    bundle = evidence.Evaluated(manifest, evidence.read_figures(folder, manifest), say)
+    bundle = Evaluated(manifest, read_figures(folder, manifest), say)
     newest = newest_result(store(), manifest.network.weights_sha256)
     verified = datasheet.verification(bundle, folder, newest, settings().zone)
     st.html(
@@ -50,18 +68,19 @@ def sheet(folder: Path, manifest: BundleManifest, say: Say) -> None:
         if shown.figures:
             st.html(f'<div class="t-sheet t-part">{shown.figures}</div>')
         if place == 0:
-            operating_points(bundle)
+            operating_points(bundle, points)
+            rescreen.offer(manifest.name, groups, say)
     card = folder / "CARD.md"
     if card.exists():
         with st.expander(say("models.card")):
             st.markdown(card.read_text(encoding="utf-8"))
 
 
-def operating_points(bundle: evidence.Evaluated) -> None:
-    """Where each finding acts from here, and what it would mean to let it act from elsewhere."""
-    say, points = bundle.say, site_points(store())
+def operating_points(bundle: Evaluated, points: Sequence[SitePoint]) -> None:
+    """The operating points in force here, and what others would mean."""
+    say = bundle.say
     words = explorer.in_force(bundle, points, settings().zone)
-    st.html(head(evidence.Shown(say("explorer.title"), words)))
+    st.html(head(Shown(say("explorer.title"), words)))
     if explorer.explorable(bundle):
         part("explorer")(
             key=f"explorer-{bundle.manifest.name}",
@@ -72,24 +91,24 @@ def operating_points(bundle: evidence.Evaluated) -> None:
         st.html(f'<div class="t-sheet t-part"><p>{escape(say("explorer.no_curve"))}</p></div>')
 
 
-def parts_of(bundle: evidence.Evaluated, verified: str) -> list[evidence.Shown]:
+def parts_of(bundle: Evaluated, verified: str) -> list[Shown]:
     """The sheet below its summary, in the order in which a reader asks."""
     say = bundle.say
     found = (
         evidence.evidence(bundle),
-        evidence.Shown(say("models.verification"), figures=verified),
-        evidence.Shown(say("models.gates"), figures=datasheet.gates(bundle)),
+        Shown(say("models.verification"), figures=verified),
+        Shown(say("models.gates"), figures=datasheet.gates(bundle)),
         evidence.stopped(bundle),
-        evidence.points(bundle),
-        *evidence.curves(bundle),
+        curves.points(bundle),
+        *curves.curves(bundle),
         evidence.measures(bundle),
         evidence.groups(bundle),
-        evidence.Shown(say("models.background"), figures=datasheet.background(bundle)),
+        Shown(say("models.background"), figures=datasheet.background(bundle)),
     )
     return [shown for shown in found if shown is not None]
 
 
-def head(shown: evidence.Shown) -> str:
+def head(shown: Shown) -> str:
     """The part's name and what it shows."""
     words = f'<p class="t-dim">{escape(shown.description)}</p>' if shown.description else ""
     return f'<div class="t-sheet t-part"><h3>{escape(shown.title)}</h3>{words}</div>'

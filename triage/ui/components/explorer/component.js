@@ -1,4 +1,4 @@
-// Where a finding acts from: moved by hand, told in figures at once, and made this site's own with a reason.
+// The operating point of a finding: moved by hand, told in figures at once, and made this site's own with a reason.
 // @ts-check
 import { ask, clock, el, instanceOf, posted, say, settle } from "../shared.js";
 import { consequences, nearest, pointAt } from "./maths.js";
@@ -57,7 +57,7 @@ class Explorer {
     const { findings, title } = /** @type {ExplorerData} */ (this.data);
     this.chooser = el("select", { id: "finding", onchange: () => { this.choose(this.chooser.value); this.redraw(); } },
       findings.map((one) => el("option", { value: one.name, text: one.label })));
-    this.slider = el("input", { type: "range", min: "0", step: "1", "aria-label": say("explorer.acts_from_long"), "data-part": "point", oninput: () => this.move(this.finding.curve.probability[+this.slider.value]) });
+    this.slider = el("input", { type: "range", min: "0", step: "1", "aria-label": say("explorer.point_long"), "data-part": "point", oninput: () => this.move(this.finding.curve.probability[+this.slider.value]) });
     this.number = el("input", { type: "number", id: "point", min: "0.001", max: "0.999", step: "0.001", "data-part": "point-number", oninput: () => this.typed() });
     this.rarer = el("input", { type: "range", min: "0", max: String(PREVALENCES.length - 1), step: "1", "aria-label": say("explorer.prevalence_long"), "data-part": "prevalence", oninput: () => this.meet(PREVALENCES[+this.rarer.value]) });
     this.rate = el("input", { type: "number", id: "prevalence", min: "0.1", max: "99", step: "0.1", "data-part": "prevalence-number", oninput: () => this.typedRate() });
@@ -77,7 +77,7 @@ class Explorer {
         el("div", { class: "row" }, el("label", { for: "finding", text: say("explorer.finding") }), el("div", { class: "wide beside" }, this.chooser)),
         this.measured,
         this.force,
-        el("div", { class: "row" }, el("label", { for: "point", text: say("explorer.acts_from") }), this.slider, this.number, el("span", { class: "beside" },
+        el("div", { class: "row" }, el("label", { for: "point", text: say("explorer.point") }), this.slider, this.number, el("span", { class: "beside" },
           el("button", { type: "button", text: say("explorer.to_force"), onclick: () => this.move(this.finding.point) }),
           el("button", { type: "button", text: say("explorer.to_own"), onclick: () => this.move(this.finding.own) }))),
         el("div", { class: "row" }, el("label", { for: "prevalence", text: say("explorer.prevalence") }), this.rarer, this.rate, el("span", { class: "dim", text: say("explorer.percent") })),

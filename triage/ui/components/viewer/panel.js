@@ -178,7 +178,7 @@ function findingCells(one) {
     el("span", { class: "label" }, one.label, one.lifts ? null : el("span", { class: "dim", text: ` ${say("study.experimental")}` })),
     el("span", { class: "bar" }, el("i", { style: `width:${percent(one.probability)}` }), el("b", { style: `left:${percent(one.operating_point)}` })),
     el("span", { class: "p", text: one.probability.toFixed(2) }),
-    el("span", { class: "acts", text: say(one.lifts ? "study.acts_from" : "study.point", { point: one.operating_point.toFixed(2) }) }),
+    el("span", { class: "acts", text: say(one.lifts ? "study.acts_from" : "study.positive_from", { point: one.operating_point.toFixed(2) }) }),
   ];
 }
 

@@ -72,8 +72,11 @@ export class Table {
     put(place, position === null ? "" : String(position));
     if (known.line.dataset.level !== row.level) urgency.replaceChildren(level(row.level));
     put(why, row.reason, true);
-    put(findings, row.findings.map((one) => found(one, "finding")).join(", "));
-    findings.title = row.findings.map((one) => found(one, "finding_long")).join("\n");
+    put(findings, row.findings.map(found).join(", "));
+    // Without findings the reason has their place too.
+    why.setAttribute("colspan", row.findings.length ? "1" : "2");
+    findings.hidden = row.findings.length === 0;
+    findings.title = row.findings.map(foundLong).join("\n");
     put(link, row.written_name ? `${row.name} (${row.written_name})` : row.name || say("worklist.no_name"));
     who.title = link.textContent ?? "";
     put(id, row.id, true);
@@ -150,11 +153,20 @@ export class Table {
   }
 }
 
-/** @param {import("./types").Found} one @param {string} way */
-function found(one, way) {
-  const point = one.acts_from.toFixed(2);
-  const words = say(`worklist.${way}`, { label: one.label, probability: one.probability.toFixed(2), point });
+/** @param {import("./types").Found} one */
+function found(one) {
+  const words = say("worklist.finding", inFigures(one));
   return one.experimental ? say("worklist.experimental", { finding: words }) : words;
+}
+
+/** An experimental finding is positive from its point, and acts on nothing. @param {import("./types").Found} one */
+function foundLong(one) {
+  return say(one.experimental ? "worklist.finding_long_experimental" : "worklist.finding_long", inFigures(one));
+}
+
+/** @param {import("./types").Found} one */
+function inFigures({ label, probability, operating_point }) {
+  return { label, probability: probability.toFixed(2), point: operating_point.toFixed(2) };
 }
 
 /** @param {string} name */

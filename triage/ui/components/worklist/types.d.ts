@@ -1,7 +1,7 @@
 export interface Found {
   label: string;
   probability: number;
-  acts_from: number;
+  operating_point: number;
   experimental: boolean;
 }
 

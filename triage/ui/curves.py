@@ -1,0 +1,141 @@
+"""Sensitivity and specificity at the operating points, and the whole curves behind them."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from data_schemas.bundle import FindingSpec
+from triage.ui.evaluated import Evaluated, Shown, between, folded, has_value, ranged, share, table
+from triage.ui.plots import Guide, Line, Mark, Point, Square, Words, histogram, square
+
+DIAGONAL = Line(((0.0, 0.0), (1.0, 1.0)), faint=True)
+
+
+def points(bundle: Evaluated) -> Shown | None:
+    """Where each finding's operating point lies; with whole curves behind it where the file holds them."""
+    say = bundle.say
+    marked = [finding for finding in bundle.known if operating_point(bundle, finding)]
+    if not marked:
+        return None
+    drawn = [point for finding in marked if (point := operating_point(bundle, finding))]
+    with_curves = any("curves" in bundle.of(finding) for finding in marked)
+    words = Words(
+        say("models.points"), say("models.points_desc"), say("models.axis_false"), say("models.axis_sensitivity")
+    )
+    head = ("finding", "own_point", "sensitivity", "specificity", "auprc", "prevalence", "calibration_error")
+    cells = [point_cells(bundle, finding) for finding in marked]
+    figures = table([say(f"models.{name}") for name in head], cells, numbers=(1, 5, 6))
+    note = "" if with_curves else f'<p class="t-dim">{escape(say("models.curves_none"))}</p>'
+    plot = square(Square(words, (DIAGONAL,), drawn), side=300.0)
+    return Shown(words.title, words.description, (("", plot),), note + folded(say, figures))
+
+
+def operating_point(bundle: Evaluated, finding: FindingSpec) -> Point | None:
+    """The finding's place in ROC space; None where the file does not hold it."""
+    figures = bundle.of(finding)
+    if not (has_value(figures.get("sensitivity")) and has_value(figures.get("specificity"))):
+        return None
+    right, found = figures["specificity"], figures["sensitivity"]
+    low, high = right.get("low"), right.get("high")
+    x = Mark(1 - right["value"], None if high is None else 1 - high, None if low is None else 1 - low)
+    sentence = f"{finding.label}: {bundle.say('models.sensitivity').lower()} {found['value']:.2f}"
+    y = Mark(
+        found["value"], found.get("low"), found.get("high"), filled=finding.may_lift, shape="square", name=sentence
+    )
+    return Point(finding.label, x, y)
+
+
+def point_cells(bundle: Evaluated, finding: FindingSpec) -> tuple[str, ...]:
+    """One row of the operating points' table."""
+    figures = bundle.of(finding)
+    images = figures.get("positives", 0) + figures.get("negatives", 0)
+    error = figures.get("calibration_error")
+    return (
+        finding.label,
+        f"{finding.operating_point:.2f}",
+        ranged(bundle, figures.get("sensitivity")),
+        ranged(bundle, figures.get("specificity")),
+        ranged(bundle, figures.get("auprc")),
+        share(figures.get("positives", 0) / images if images else None),
+        "–" if error is None else f"{error:.3f}",
+    )
+
+
+def curves(bundle: Evaluated) -> list[Shown]:
+    """ROC, precision and recall, reliability and probabilities of each finding, where the file holds them."""
+    say, parts = bundle.say, []
+    for finding in bundle.known:
+        found = bundle.of(finding).get("curves")
+        if found:
+            plots = [draw(bundle, finding, found) for draw in (roc, precision, reliability, probabilities)]
+            title = say("models.curves", finding=finding.label)
+            parts.append(Shown(title, say("models.curves_desc"), plots, curve_table(bundle, found)))
+    return parts
+
+
+def roc(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
+    """Sensitivity against 1 - specificity, with its band and the operating point."""
+    say, curve = bundle.say, found["roc"]
+    words = Words(
+        say("models.roc"), say("models.roc_desc", finding=finding.label),
+        say("models.axis_false_short"), say("models.axis_sensitivity"),
+    )  # fmt: skip
+    line = Line(list(zip(curve["false"], curve["true"], strict=True)), band=[tuple(one) for one in curve["band"]])
+    point = operating_point(bundle, finding)
+    marked = [Point("", point.x, point.y)] if point else []
+    return words.title, square(Square(words, (DIAGONAL, line), marked))
+
+
+def precision(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
+    """Precision against recall, with the share that has it as the line of chance."""
+    say, curve, figures = bundle.say, found["pr"], bundle.of(finding)
+    words = Words(
+        say("models.pr"), say("models.pr_desc", finding=finding.label),
+        say("models.axis_recall"), say("models.axis_precision"),
+    )  # fmt: skip
+    images = figures["positives"] + figures["negatives"]
+    chance = figures["positives"] / images
+    line = Line(list(zip(curve["recall"], curve["precision"], strict=True)))
+    at = found["operating_point"]
+    point = Point("", Mark(at["recall"]), Mark(at["precision"], filled=finding.may_lift, shape="square"))
+    level = Line(((0.0, chance), (1.0, chance)), faint=True)
+    return words.title, square(Square(words, (level, line), (point,)))
+
+
+def reliability(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
+    """Found share against stated probability."""
+    say = bundle.say
+    words = Words(
+        say("models.reliability"), say("models.reliability_desc", finding=finding.label),
+        say("models.axis_stated"), say("models.axis_found"),
+    )  # fmt: skip
+    marked = [
+        Point("", Mark(one["stated"]), Mark(one["found"], one["low"], one["high"])) for one in found["reliability"]
+    ]
+    return words.title, square(Square(words, (DIAGONAL,), marked))
+
+
+def probabilities(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
+    """Which probabilities those without the finding get, and those with it."""
+    say, counts = bundle.say, found["histogram"]
+    words = Words(
+        say("models.histogram"), say("models.histogram_desc", finding=finding.label),
+        say("models.axis_probability"), say("models.axis_films"),
+    )  # fmt: skip
+    series = []
+    for name, key in (("models.without_it", "without"), ("models.with_it", "with")):
+        total = sum(counts[key]) or 1
+        series.append((say(name), [count / total for count in counts[key]]))
+    guide = Guide(finding.operating_point, say("models.own_point").lower(), strong=True)
+    return words.title, histogram(words, counts["edges"], series, guide)
+
+
+def curve_table(bundle: Evaluated, found: Mapping[str, Any]) -> str:
+    """The reliability's figures; the other curves' areas stand in the tables above."""
+    say = bundle.say
+    head = [say(f"models.{name}") for name in ("axis_stated", "axis_found", "interval", "number")]
+    rows = [
+        (f"{one['stated']:.3f}", f"{one['found']:.3f}", between(say, one["low"], one["high"]), f"{one['images']:,}")
+        for one in found["reliability"]
+    ]
+    return folded(say, table(head, rows, numbers=(0, 1, 3)))
