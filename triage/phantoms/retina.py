@@ -73,7 +73,7 @@ def scan_at(retina: Retina, away: float, random: np.random.Generator) -> NDArray
         low, high = (edge * (1 - 0.5 * near) if edge < INNER else edge - thinner for edge in (start, end))
         brightness[(depth >= low - 0.4 * shape.swelling * (start == 0)) & (depth < high)] = grey
     below = depth - DEEPEST + thinner
-    choroid = 0.50 + 0.16 * blobs(random, depth.shape)
+    choroid = 0.50 + 0.06 * blobs(random, depth.shape)  # coarser vessels are taken for drusen
     brightness = np.where(below > 0, np.clip(choroid, 0.1, 1) * np.exp(-below / 0.13) + 0.03, brightness)
     if retina.cyst:
         brightness = np.where(holes(shape.size, shape.x, depth), VITREOUS, brightness)
