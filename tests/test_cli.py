@@ -144,6 +144,7 @@ def test_a_sites_own_point_is_set_listed_acted_from_and_taken_back(home: Path, t
 def test_studies_told_by_another_point_are_counted_and_queued_again_once(home: Path, tmp_path: Path) -> None:
     from triage.assembly import open_site
     from triage.settings import load_settings
+    from triage.store.screenings import begin_screening
     from triage.store.worklist import still_pending
     from triage.worker import work_until_done
 
@@ -169,6 +170,10 @@ def test_studies_told_by_another_point_are_counted_and_queued_again_once(home: P
     }
     assert "1 study queued: asked for" in run("rescreen", "--study", scored[0], "--home", home)
     assert "no study to queue" in run("rescreen", "--study", scored[0], "--home", home)
+    begun = open_site(settings)
+    assert begin_screening(begun, scored[0]) is not None
+    begun.engine.dispose()
+    assert "1 study left out, being screened by what was in force" in run("rescreen", "--dry-run", "--home", home)
     assert "2 studies queued: asked for" in run("rescreen", "--all", "--home", home)
 
 

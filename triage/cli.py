@@ -159,6 +159,7 @@ def rescreen(
         raise SettingsError("give one of --waiting, --study and --all")
     settings = settings_for(home)
     store = open_site(settings)
+    running = being_screened(store)
     if study:
         queued = rescreen_study(store, study, actor=ACTOR, dry_run=dry_run)
     elif everything:
@@ -167,8 +168,8 @@ def rescreen(
         groups = outdated(store, manifests_in_force(settings, store))
         queued = rescreen_outdated(store, groups, actor=ACTOR, dry_run=dry_run)
     print_queued(queued, dry_run, as_json)
-    if not as_json and (running := being_screened(store)):
-        words = "being screened now, by what was in force when it began; ask again later"
+    if running and not (as_json or study):
+        words = "left out, being screened by what was in force when that began: ask again in a while"
         typer.echo(f"{studies_in_words(running)} {words}")
 
 

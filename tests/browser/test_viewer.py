@@ -228,7 +228,7 @@ def test_colours_finding_and_strength_of_the_map_are_chosen(shown: Page) -> None
 
 
 def test_a_map_of_a_finding_below_its_point_says_so(shown: Page) -> None:
-    below = shown.get_by_text("This finding stays below its point.")
+    below = shown.get_by_text("This finding stays below its operating point.")
     shown.keyboard.press("m")
     expect(below).to_have_count(0)
     shown.keyboard.press("3")
@@ -236,7 +236,7 @@ def test_a_map_of_a_finding_below_its_point_says_so(shown: Page) -> None:
     expect(below).to_be_visible()
     mass = shown.locator(".finding", has_text="Mass")
     expect(mass).to_contain_text("experimental")
-    expect(mass).to_contain_text("point 0.41")
+    expect(mass).to_contain_text("positive from 0.41")
 
 
 def test_an_image_comes_once_and_the_next_study_is_fetched_ahead(tab: Page, page: Served, store: Store) -> None:
