@@ -67,7 +67,7 @@ def test_a_study_is_the_mean_of_its_highest_slices_and_has_what_one_of_them_has(
     assert units.labels[:, 0].sum() == 12
     logits = np.arange(len(cases), dtype=np.float64)[:, None].repeat(len(head.TARGETS), axis=1)
     first = [place for place, case in enumerate(cases) if case.patient_id == units.cases[0].patient_id]
-    assert units.logits(logits)[0, 0] == pytest.approx(np.mean(first[-3:]))
+    assert units.logits(logits)[0, 0] == pytest.approx(np.mean(first[-head.POOLED :]))
 
 
 def test_a_run_on_drawn_scans_leaves_a_bundle_that_reads_series(scans: Path, tmp_path: Path) -> None:
