@@ -76,6 +76,9 @@ class VolumeScreening(Value):
     """Why another series of the study was scored instead; empty for the one that was taken."""
 
 
+Judged = ImageScreening | VolumeScreening
+
+
 class StudyScreening(Value):
     """The result of one pass over a study. Equal input and bundle give an equal value, `seconds` aside."""
 
@@ -92,3 +95,8 @@ class StudyScreening(Value):
     software_version: str
     seconds: dict[str, float]
     """Wall time by stage: read, prepare, score, total."""
+
+    @property
+    def judged(self) -> tuple[Judged, ...]:
+        """Its series, then its images."""
+        return (*self.volumes, *self.images)

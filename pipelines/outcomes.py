@@ -19,7 +19,6 @@ from pipelines.manifest import UNKNOWN, known
 from pipelines.studies import Request, Study
 from triage.gates.order import first_stop
 from triage.models.bundle import MANIFEST
-from triage.screening import Judged
 
 SCORED, STOPPED, UNREADABLE = "scored", "stopped", "unreadable"
 STUDY_COLUMNS = "study patient_id sex age view source images unreadable status gate reason seconds files_sha256".split()
@@ -118,8 +117,7 @@ def labels_of(study: Study, findings: Sequence[str]) -> dict[str, float]:
 
 def why(screening: StudyScreening) -> GateResult | None:
     """The gate that stopped the study's first series or image."""
-    judged: tuple[Judged, ...] = (*screening.volumes, *screening.images)
-    return next((gate for one in judged if (gate := first_stop(one.gates)) is not None), None)
+    return next((gate for one in screening.judged if (gate := first_stop(one.gates)) is not None), None)
 
 
 def slices_of(study: Study, request: Request, screening: StudyScreening) -> list[SliceOutcome]:

@@ -141,10 +141,9 @@ class Recipe(Value):
 def made_by(recipe: Recipe) -> Recipe:
     """The recipe with nothing in it but what decides what the fixed layers give; the rest as it is by default.
 
-    `start` is no part of it: only the last blocks are taken from there. Nor is how many variants there are: more of
-    them cost only what they add.
+    How many variants there are is no part of it: more of them cost only what they add.
     """
-    kept = ("task", "network", "side", "seed", "fixed_blocks", "augment", "painted")
+    kept = ("task", "network", "start", "side", "seed", "fixed_blocks", "augment", "painted")
     return Recipe(**{name: getattr(recipe, name) for name in kept})
 
 

@@ -177,49 +177,31 @@ def test_studies_told_by_another_point_are_counted_and_queued_again_once(home: P
     assert "2 studies queued: asked for" in run("rescreen", "--all", "--home", home)
 
 
+SET_POINT = ("models", "set-point")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--all", "--waiting"], "give one of"),
-        (["--all", "--study", "1"], "give one of"),
-        (["--study", "1"], "no study 1;"),
+        (["rescreen", "--all", "--waiting"], "give one of"),
+        (["rescreen", "--all", "--study", "1"], "give one of"),
+        (["rescreen", "--study", "1"], "no study 1;"),
+        ([*SET_POINT, "reader", "effusion", "0.3"], "say why in a comment"),
+        ([*SET_POINT, "reader", "effusion", "1.3", "--comment", "why"], "above 0 and below 1"),
+        ([*SET_POINT, "reader", "effusion", "--comment", "why"], "give either a point or --reset"),
+        ([*SET_POINT, "reader", "effusion", "0.3", "--reset", "--comment", "why"], "give either a point or --reset"),
+        ([*SET_POINT, "reader", "fracture", "0.3", "--comment", "why"], "is not one of reader's: effusion, nodule"),
+        ([*SET_POINT, "other", "effusion", "0.3", "--comment", "why"], "installed: reader"),
     ],
 )
-def test_what_cannot_be_screened_again_is_one_sentence(
+def test_what_cannot_be_done_is_one_sentence(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     words: str,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["triage", "rescreen", *arguments, "--home", str(home)])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 2
-    error = capsys.readouterr().err
-    assert words in error
-    assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["reader", "effusion", "0.3"], "say why in a comment"),
-        (["reader", "effusion", "1.3", "--comment", "why"], "above 0 and below 1"),
-        (["reader", "effusion", "--comment", "why"], "give either a point or --reset"),
-        (["reader", "effusion", "0.3", "--reset", "--comment", "why"], "give either a point or --reset"),
-        (["reader", "fracture", "0.3", "--comment", "why"], "is not one of reader's: effusion, nodule"),
-        (["other", "effusion", "0.3", "--comment", "why"], "installed: reader"),
-    ],
-)
-def test_a_point_that_cannot_be_set_is_one_sentence(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    words: str,
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["triage", "models", "set-point", *arguments, "--home", str(home)])
+    monkeypatch.setattr(sys, "argv", ["triage", *arguments, "--home", str(home)])
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2

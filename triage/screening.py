@@ -18,6 +18,7 @@ from data_schemas.score import (
     BundleIdentity,
     FindingScore,
     ImageScreening,
+    Judged,
     ScreeningStatus,
     StudyScreening,
     VolumeScreening,
@@ -225,9 +226,6 @@ def gave_up(request: StudyToScreen, why: str) -> StudyScreening:
         software_version=__version__,
         seconds={"total": 0.0},
     )
-
-
-Judged = ImageScreening | VolumeScreening
 
 
 def highest(judged: Sequence[Judged]) -> tuple[FindingScore, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_schemas.bundle import BundleManifest
-from data_schemas.score import BundleIdentity, FindingScore, ImageScreening, StudyScreening, VolumeScreening
+from data_schemas.score import BundleIdentity, FindingScore, Judged, StudyScreening
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,10 @@ def differences(result: StudyScreening, manifests: Sequence[BundleManifest]) -> 
     that were scored, a version also to those that a gate stopped. A result that was given up says nothing of models.
     """
     known = {manifest.name: manifest for manifest in manifests}
-    parts: tuple[ImageScreening | VolumeScreening, ...] = (*result.volumes, *result.images)
-    return tuple(dict.fromkeys(one for part in parts for one in of_part(part, known)))
+    return tuple(dict.fromkeys(one for part in result.judged for one in of_part(part, known)))
 
 
-def of_part(part: ImageScreening | VolumeScreening, known: Mapping[str, BundleManifest]) -> Iterator[Difference]:
+def of_part(part: Judged, known: Mapping[str, BundleManifest]) -> Iterator[Difference]:
     """Those of one image or series."""
     if part.bundle is None:
         yield from new_readers(part, known)
@@ -42,7 +41,7 @@ def of_part(part: ImageScreening | VolumeScreening, known: Mapping[str, BundleMa
         yield from other_points(part.scores, manifest)
 
 
-def new_readers(part: ImageScreening | VolumeScreening, known: Mapping[str, BundleManifest]) -> Iterator[Difference]:
+def new_readers(part: Judged, known: Mapping[str, BundleManifest]) -> Iterator[Difference]:
     """Models that read the modality of what no model read. Where nobody knows what made a picture, none is found."""
     for gate in part.gates:
         for manifest in known.values():

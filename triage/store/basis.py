@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from data_schemas.score import ImageScreening, StudyScreening, VolumeScreening
+from data_schemas.score import Judged, StudyScreening
 
 
 def basis_sha256(screening: StudyScreening) -> str:
@@ -12,12 +12,11 @@ def basis_sha256(screening: StudyScreening) -> str:
     Part of a result's key: what is screened again after a change is another result. A point that a site set counts with
     the date of its decision. Of images that no model reads it holds the modality, for one that does may come.
     """
-    parts: tuple[ImageScreening | VolumeScreening, ...] = (*screening.volumes, *screening.images)
-    told = {one for part in parts for one in of_part(part)}
+    told = {one for part in screening.judged for one in of_part(part)}
     return hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest()
 
 
-def of_part(one: ImageScreening | VolumeScreening) -> set[tuple[str, ...]]:
+def of_part(one: Judged) -> set[tuple[str, ...]]:
     """The same of one image or series, as text."""
     if one.bundle is None:
         return {("read by none", gate.value) for gate in one.gates}
