@@ -190,10 +190,10 @@ def test_image_and_map_are_drawn_where_they_belong(tab: Page, page: Served, stor
 def test_marking_read_is_shown_only_when_it_is_written(tab: Page, page: Served, store: Store) -> None:
     study = come(store, "READ^ME", Level.STAT)
     screened(store, study)
+    tab.route("**/read", lambda route: route.abort())
     open_worklist(tab, page)
     line(tab, study).click()
     image_is_drawn(tab)
-    tab.route("**/read", lambda route: route.abort())
     tab.keyboard.press("r")
     expect(tab.get_by_text("Not done: Triage does not answer.")).to_be_visible()
     assert study_record(store, study.study_instance_uid).status == "ranked"
@@ -302,7 +302,8 @@ FOCUSED = """() => {
     while (active?.shadowRoot) active = active.shadowRoot.activeElement;
     return active?.closest("tr")?.dataset.uid ?? null;
 }"""
-COLOUR_AT = """([across, down]) => {
+COLOUR_AT = """async ([across, down]) => {
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));  // the next picture
     const hosts = [...document.querySelectorAll("*")].filter((node) => node.shadowRoot);
     const inside = hosts.find((node) => node.shadowRoot.querySelector("canvas")).shadowRoot;
     const canvas = inside.querySelector("canvas");

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -15,6 +14,7 @@ from streamlit import config
 
 from triage.settings import Settings
 from triage.web.door import TOKEN_PARAMETER, Door
+from triage.web.framework import Framework, inline_scripts
 from triage.web.routes import routes
 from triage.web.site import Site, close, new_site
 from triage.web.sockets import answer_at_once
@@ -46,16 +46,13 @@ def parts(settings: Settings, *, worker: bool = True) -> dict[str, Any]:
     site = new_site(settings)
     return {
         "routes": routes(site),
-        "middleware": [Middleware(Door, token=site.token, inline_scripts=inline_scripts())],
+        "middleware": [
+            Middleware(Door, token=site.token, inline_scripts=inline_scripts()),
+            Middleware(Framework),
+        ],
         "lifespan": lifespan_of(site, worker=worker),
         "secrets": {"triage": settings.model_dump(mode="json")},
     }
-
-
-def inline_scripts() -> list[str]:
-    """The scripts inside Streamlit's own page; no other inline script may run."""
-    html = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
-    return re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
 
 
 def lifespan_of(site: Site, *, worker: bool) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
