@@ -13,7 +13,7 @@ from triage.store import Store
 from triage.store.lookup import studies_called
 from triage.store.maps import findings_with_maps
 from triage.store.trail import actors, found
-from triage.web.trail import KINDS, MAX_STUDIES, MOMENT, actor_words, key_of, query_of
+from triage.web.trail import KINDS, MAX_STUDIES, MOMENT, actor_words, finding_words, key_of, query_of
 from triage.web.words import Say
 
 SECTIONS = ("trail", "maps")
@@ -166,8 +166,3 @@ def cleared() -> None:
         put(name, ())
     st.session_state.pop(TYPED, None)
     st.session_state.pop(NOBODY, None)
-
-
-def finding_words(name: str) -> str:
-    """A finding's name as a person writes it."""
-    return name.replace("_", " ")

@@ -16,6 +16,17 @@ from triage.web.words import Say
 Facts = Sequence[tuple[str, str]]
 
 
+def overview(manifests: Sequence[BundleManifest], say: Say) -> str:
+    """Every bundle in a line that leads to its sheet."""
+    names = "".join(f'<th scope="col">{escape(say(f"models.{one}"))}</th>' for one in ("model", "takes", "lifts"))
+    rows = "".join(
+        f'<tr><td><a href="#model-{escape(one.name)}">{escape(one.title)}</a></td>'
+        f"<td>{escape(listed(one.accepts.modalities, say))}</td><td>{escape(raising(one, say))}</td></tr>"
+        for one in manifests
+    )
+    return f"<table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>"
+
+
 def summary(bundle: Evaluated) -> str:
     """What must be known first."""
     say, manifest = bundle.say, bundle.manifest
@@ -84,13 +95,17 @@ def measured_on(bundle: Evaluated) -> str:
 
 def lifting(manifest: BundleManifest, say: Say) -> str:
     """Which findings may lift a study, how far, and by which rule."""
+    return f"{raising(manifest, say)}. {say('models.lifts_rule', floor=f'{EVIDENCE_FLOOR:.2f}')}"
+
+
+def raising(manifest: BundleManifest, say: Say) -> str:
+    """Which findings may lift a study, and how far."""
     able = [
         say("models.lifts_to", finding=finding.label, level=finding.proposes)
         for finding in manifest.findings
         if finding.may_lift
     ]
-    words = "; ".join(able) or say("models.lifts_nothing")
-    return f"{words}. {say('models.lifts_rule', floor=f'{EVIDENCE_FLOOR:.2f}')}"
+    return "; ".join(able) or say("models.lifts_nothing")
 
 
 def experimental(manifest: BundleManifest, say: Say) -> str:

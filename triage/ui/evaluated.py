@@ -73,7 +73,7 @@ def between(say: Say, low: float, high: float) -> str:
 
 def share(value: float | None) -> str:
     """A share as a percentage."""
-    return "–" if value is None else f"{value:.1%}"
+    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:

@@ -85,6 +85,8 @@ def sentence(entry: TrailEntry, say: Say) -> str:
     key = key_of(entry.kind)
     if entry.kind == "verdict" and entry.fields.get("comment"):
         key = "verdict_with_comment"
+    if isinstance(values.get("finding"), str):
+        values["finding"] = finding_words(str(values["finding"]))
     for name in POINTS:
         if isinstance(values.get(name), float):
             values[name] = f"{values[name]:.3f}"
@@ -96,6 +98,11 @@ def sentence(entry: TrailEntry, say: Say) -> str:
 def actor_words(actor: str, say: Say) -> str:
     """Who, in words: programs by what they are, people by their name."""
     return say(f"audit.actor_{key_of(actor)}") if actor in ACTORS else actor
+
+
+def finding_words(name: str) -> str:
+    """A finding's name as a person writes it."""
+    return name.replace("_", " ")
 
 
 def key_of(word: str) -> str:

@@ -13,10 +13,10 @@ from data_schemas.study import StudyHeader
 from triage.store.lookup import headers_of
 from triage.store.maps import maps_counted, maps_found
 from triage.store.trail import counted, found, verify
-from triage.ui.asking import NOBODY, Desk, filters, finding_words, first, section
+from triage.ui.asking import NOBODY, Desk, filters, first, section
 from triage.ui.listing import PAGE, clock, empty, pager, study_link, table, told, turned, when
 from triage.ui.site import settings, store
-from triage.web.trail import METHODS, actor_words, address_of, key_of, sentence
+from triage.web.trail import METHODS, actor_words, address_of, finding_words, key_of, sentence
 from triage.web.words import say_in
 
 VERIFIED = "audit-verified"

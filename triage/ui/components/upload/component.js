@@ -95,6 +95,7 @@ class Upload {
         el("button", { class: "main", type: "button", text: say("upload.choose_files"), onclick: () => this.files.click() }),
         el("button", { type: "button", text: say("upload.choose_folder"), onclick: () => this.folder.click() })),
       el("p", { class: "dim", text: say("upload.limits", { count: data.max_files, size: data.max_file_mib }) }),
+      el("p", { class: "dim next", text: say("upload.next") }),
       this.walking, this.files, this.folder);
     this.root.addEventListener("dragover", (event) => {
       event.preventDefault();
@@ -104,7 +105,7 @@ class Upload {
       if (!this.root.contains(/** @type {Node | null} */ (event.relatedTarget))) this.drop.removeAttribute("data-over");
     });
     this.root.addEventListener("drop", (event) => this.dropped(event));
-    this.root.replaceChildren(this.drop, el("div", { class: "chosen" }, this.priorities(), this.modalities()), this.summary.status, this.summary.node, this.list.node);
+    this.root.replaceChildren(el("div", { class: "chosen" }, this.priorities(), this.modalities()), this.drop, this.summary.status, this.summary.node, this.list.node);
   }
 
   priorities() {

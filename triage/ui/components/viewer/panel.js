@@ -21,12 +21,15 @@ export class Panel {
     this.acts = acts;
     this.reader = new ReaderActions(acts);
     this.evidence = el("div", { class: "evidence" });
-    root.append(this.evidence, this.reader.outcome);
+    this.acting = el("div", {});
+    // Always in sight: what a reader does is not below the fold.
+    root.append(this.evidence, el("div", { class: "acting" }, this.acting, this.reader.outcome));
   }
 
   /** Another study: nothing of the former one stays. */
   empty() {
     this.evidence.replaceChildren();
+    this.acting.replaceChildren();
     this.reader.empty();
   }
 
@@ -45,10 +48,10 @@ export class Panel {
       this.mapPart(study, view),
       this.seriesPart(study, view),
       gatesPart(gatesOf(study, view.shown), open),
-      this.reader.part(study, view),
       historyPart(study, open),
       provenancePart(study, open),
     ].filter((part) => part !== null));
+    this.acting.replaceChildren(this.reader.part(study, view));
     this.root.scrollTop = scrollTop;
     if (active) /** @type {any} */ (this.root.querySelector(`[data-part="${CSS.escape(active)}"]`))?.focus({ preventScroll: true });
   }
@@ -94,11 +97,10 @@ export class Panel {
     if (!view.map) return el("section", {}, head, el("p", { class: "dim", text: say(study.maps.length ? "study.map_none" : "study.map_coming") }));
     const { map } = view;
     const of = study.maps.filter((one) => lies(one, view.shown) && one.finding === view.finding);
-    const methods = of.length < 2 ? el("span", { class: "dim", text: map.method_words })
-      : el("select", {
-        "aria-label": say("study.method"), "data-part": "method",
-        onchange: (/** @type {any} */ event) => this.acts.chooseMap(finding.finding, event.target.value),
-      }, of.map((one) => el("option", { value: one.method, selected: one.method === map.method, text: one.method_words })));
+    const methods = el("select", {
+      "aria-label": say("study.method"), "data-part": "method",
+      onchange: (/** @type {any} */ event) => this.acts.chooseMap(finding.finding, event.target.value),
+    }, of.map((one) => el("option", { value: one.method, selected: one.method === map.method, text: one.method_words })));
     const slider = el("input", {
       type: "range", min: "0.1", max: "1", step: "0.05", value: String(view.opacity), "aria-label": say("study.opacity_long"), "data-part": "opacity",
       oninput: (/** @type {any} */ event) => this.acts.fadeTo(Number(event.target.value)),

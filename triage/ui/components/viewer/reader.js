@@ -229,7 +229,7 @@ function ownOf({ uid }) {
 function commentField(study) {
   const own = ownOf(study);
   const field = el("textarea", {
-    rows: "2", maxlength: "2000", "data-part": "comment", "aria-label": say("study.comment"), placeholder: say("study.comment"),
+    rows: "1", maxlength: "2000", "data-part": "comment", "aria-label": say("study.comment"), placeholder: say("study.comment"),
     oninput: () => { own.comment = field.value; },
     onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && field.blur(),
   });

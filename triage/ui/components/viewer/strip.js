@@ -62,7 +62,7 @@ export class Strip {
     this.bar.setAttribute("aria-valuenow", String(place + 1));
     this.bar.setAttribute("aria-valuetext", said);
     this.bar.dataset.place = String(place);
-    this.words.textContent = score === null ? this.curve.label : `${this.curve.label} ${score.toFixed(2)}`;
+    this.words.textContent = score === null ? this.curve.label : say("viewer.slice_alone", { finding: this.curve.label, score: score.toFixed(2) });
     this.draw();
   }
 
