@@ -44,6 +44,7 @@ def test_drawn_fluid_lifts_its_study_and_the_map_lies_on_it(tab: Page, page: Ser
     expect(lines.nth(1)).to_have_attribute("data-level", "ROUTINE")
     lines.nth(0).locator("a").click()
     expect(tab.locator('.root[data-slice][data-map]:not([data-map=""])')).to_be_visible()
+    expect(tab.locator(".over.info")).to_contain_text("right eye (OD)")
     driving = place(tab)
     assert 1 <= driving <= 5
     share, area = on_fluid(tab, driving)

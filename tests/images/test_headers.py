@@ -13,6 +13,7 @@ from data_schemas.urgency import Level
 from tests.dicom import as_bytes, dx, dx_file
 from triage.images.headers import instance_header, read_header, study_header
 from triage.images.opening import ReadLimits, open_dataset
+from triage.phantoms import retina
 
 
 def refusal(path: Path, limits: ReadLimits | None = None) -> str:
@@ -89,6 +90,27 @@ def test_view_from_its_code(tmp_path: Path, meaning: str, view: str) -> None:
     code.CodeMeaning = meaning
     path = dx_file(tmp_path / "a.dcm", ViewPosition=None, ViewCodeSequence=Sequence([code]))
     assert read_header(path)[1].view_position == view
+
+
+@pytest.mark.parametrize(
+    ("attributes", "side"),
+    [
+        ({"ImageLaterality": "R", "Laterality": "L"}, "R"),
+        ({"Laterality": "L"}, "L"),
+        ({"ImageLaterality": "", "Laterality": "b"}, "B"),
+        ({"ImageLaterality": "OD"}, ""),
+        ({}, ""),
+    ],
+)
+def test_side_of_the_body(tmp_path: Path, attributes: dict[str, str], side: str) -> None:
+    assert read_header(dx_file(tmp_path / "a.dcm", **attributes))[1].laterality == side
+
+
+def test_side_of_all_frames_of_an_eye(tmp_path: Path) -> None:
+    dataset = retina.as_dicom(retina.draw_scans(retina.Retina(scans=2)), "EYE", 1, "drawn")
+    del dataset.ImageLaterality
+    dcmwrite(tmp_path / "eye.dcm", dataset, enforce_file_format=True)
+    assert read_header(tmp_path / "eye.dcm")[1].laterality == "R"
 
 
 def test_names_in_every_character_set(shared_data: Path) -> None:

@@ -47,7 +47,7 @@ HEADER_TAGS = (
             "PatientBirthDate PatientSex PatientAge ContrastBolusAgent ContrastBolusAgentSequence BodyPartExamined "
             "SliceThickness ConvolutionKernel ViewPosition ViewCodeSequence ImagerPixelSpacing StudyInstanceUID "
             "SeriesInstanceUID SeriesNumber AcquisitionNumber InstanceNumber PatientOrientation ImagePositionPatient "
-            "ImageOrientationPatient "
+            "ImageOrientationPatient Laterality ImageLaterality "
             "FrameOfReferenceUID SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing "
             "BitsAllocated BitsStored HighBit PixelRepresentation BurnedInAnnotation PresentationLUTShape "
             "RequestedProcedurePriority RequestAttributesSequence SharedFunctionalGroupsSequence "
@@ -159,6 +159,7 @@ def instance_header(dataset: Dataset) -> InstanceHeader:
         body_part=text(dataset, "BodyPartExamined").upper(),
         view_position=view_position(dataset),
         patient_orientation=patient_orientation(dataset),
+        laterality=laterality(dataset),
         image_type=texts(dataset, "ImageType"),
         presentation_intent=text(dataset, "PresentationIntentType").upper(),
         conversion_type=text(dataset, "ConversionType").upper(),
@@ -202,6 +203,20 @@ def patient_orientation(dataset: Dataset) -> tuple[str, str] | None:
     """(0020,0020) when it has two parts."""
     values = texts(dataset, "PatientOrientation")
     return (values[0].upper(), values[1].upper()) if len(values) == 2 and all(values) else None
+
+
+def laterality(dataset: Dataset) -> str:
+    """R, L, B (both) or U (unpaired) by Image Laterality (0020,0062), Frame Laterality (0020,9072) of all frames, or
+    Laterality (0020,0060); empty where none is stated.
+    """
+    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    anatomy = shared[0].get("FrameAnatomySequence") or [Dataset()]
+    stated = (
+        text(dataset, "ImageLaterality"),
+        text(anatomy[0], "FrameLaterality"),
+        text(dataset, "Laterality"),
+    )
+    return next((value.upper() for value in stated if value.upper() in ("R", "L", "B", "U")), "")
 
 
 def contrast_agent(dataset: Dataset) -> str:

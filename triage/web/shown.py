@@ -102,6 +102,7 @@ def image(instance: StoredInstance) -> dict[str, Any]:
         "content": instance.sha256[:CONTENT],
         "frames": header.frames,
         "orientation": list(header.patient_orientation or ()),
+        "laterality": header.laterality,
         "spacing_mm": list(header.pixel_spacing_mm or ()),
         "description": header.series_description,
     }

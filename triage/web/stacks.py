@@ -123,6 +123,7 @@ def slices_of(shown: Shown) -> dict[str, Any]:
     return {
         "uid": shown.uid,
         "modality": slices[0].header.modality,
+        "laterality": slices[0].header.laterality,
         "instances": [[uid, one.sha256[:CONTENT]] for uid, one in shown.instances.items()],
         "slices": [
             [

@@ -2,6 +2,7 @@
 // @ts-check
 import { ask, el, ending, instanceOf, posted, say, settle } from "../shared.js";
 import { freeSelects, keySheet } from "../keys.js";
+import { ofEye } from "./eyes.js";
 import { frameOf } from "./frames.js";
 import { opposite } from "./geometry.js";
 import { headParts } from "./head.js";
@@ -262,7 +263,7 @@ export class Viewer {
       if (signal.aborted || uid !== this.shown) return;
       this.scroll = scroll;
       this.say("");
-      if (place === null) this.stage.show(frame, { modality: scroll.told.modality, orientation: scroll.told.orientation }, steady(frame));
+      if (place === null) this.stage.show(frame, scroll.told, steady(frame));
       this.root.dataset.image = uid;
       this.tools.across(this.planes.possible(scroll), this.planes.on);
       this.curve();
@@ -290,9 +291,10 @@ export class Viewer {
   whereWords(scroll) {
     const words = { number: String(scroll.place + 1), count: String(scroll.count) };
     const { position } = scroll.slice;
-    if (position === null || scroll.count < 2) return say("viewer.frame_of", words);
+    const eye = ofEye(scroll.told.modality);
+    if (position === null || scroll.count < 2) return say(eye ? "viewer.scan_of" : "viewer.frame_of", words);
     const side = position < 0 ? opposite(scroll.told.axis) : scroll.told.axis;
-    return say("viewer.slice_at", { ...words, side, mm: Math.abs(position).toFixed(1) });
+    return say(eye ? "viewer.scan_at" : "viewer.slice_at", { ...words, side, mm: Math.abs(position).toFixed(1) });
   }
 
   /** Planes across the slices, beside them. */

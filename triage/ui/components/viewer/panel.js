@@ -1,6 +1,7 @@
 // The evidence beside the image: why the study stands where it does, scores, gates, map, provenance, earlier results.
 
 import { clock, el, level, say } from "../shared.js";
+import { ofEye } from "./eyes.js";
 import { pointsOfSite } from "./points.js";
 import { ReaderActions } from "./reader.js";
 
@@ -135,11 +136,11 @@ export function seriesName(series) {
 }
 
 /** @param {import("./types").StudySeries} series @returns {string} */
-function geometryWords({ facts, slices }) {
+function geometryWords({ facts, slices, modality }) {
   if (!facts) return say("study.series_unplaced", { count: slices });
   const [least, most] = facts.gaps_mm.map(mm);
   const words = [
-    say("study.series_slices", { count: slices, orientation: facts.orientation, thickness: mm(facts.thickness_mm) }),
+    say(ofEye(modality) ? "study.series_scans" : "study.series_slices", { count: slices, orientation: facts.orientation, thickness: mm(facts.thickness_mm) }),
     slices > 1 ? say("study.series_gap", { gap: least === most ? least : say("study.range", { least, most }) }) : "",
     say("study.series_pixel", { rows: mm(facts.pixel_mm[0]), columns: mm(facts.pixel_mm[1]) }),
     facts.tilt_deg >= 0.5 ? say("study.series_tilt", { degrees: facts.tilt_deg.toFixed(1) }) : "",

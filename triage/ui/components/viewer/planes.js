@@ -167,7 +167,7 @@ export class Planes {
     const frame = cut(this.frames, one.fixed, at, one.way, told.gap_mm, told.spacing_mm);
     one.at = at;
     if (one.stage.frame) one.stage.swap(frame);
-    else one.stage.show(frame, { modality: told.modality, orientation: one.way.orientation });
+    else one.stage.show(frame, { ...told, orientation: one.way.orientation });
     this.dress();
   }
 

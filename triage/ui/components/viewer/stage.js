@@ -1,6 +1,7 @@
 // The image on its canvas, with the map and what was measured over it. Knows nothing of studies.
 // @ts-check
 import { el, say } from "../shared.js";
+import { sideWords } from "./eyes.js";
 import { UPRIGHT, apply, distance, fitting, inverse, moved, sides, toScreen, zoomed } from "./geometry.js";
 import { coloured, pyramid, sampled } from "./sampler.js";
 import { dragged, greyTable, inForce, modality } from "./table.js";
@@ -326,7 +327,7 @@ export class Stage {
   facts(frame) {
     const { columns, rows, colour } = frame.facts;
     const scale = (this.pose.scale || this.whole) * (window.devicePixelRatio || 1);
-    const parts = [say("viewer.size", { columns: String(columns), rows: String(rows) }), say("viewer.zoom", { percent: String(Math.round(scale * 100)) })];
+    const parts = [this.image ? sideWords(this.image) : "", say("viewer.size", { columns: String(columns), rows: String(rows) }), say("viewer.zoom", { percent: String(Math.round(scale * 100)) })];
     return [...parts, colour ? "" : say("viewer.window_words", { window: this.windowWords(frame) })].filter(Boolean).join("\u2003");
   }
 

@@ -31,6 +31,8 @@ export interface Study {
 /** What the stage must know of what it shows. */
 export interface Seen {
   modality: string;
+  /** R, L, B, U or not stated. */
+  laterality: string;
   orientation: string[];
 }
 
@@ -61,6 +63,7 @@ export interface SeriesSlices {
   revision: number;
   screening: number | null;
   modality: string;
+  laterality: string;
   /** SOP Instance UID and content of each file. */
   instances: [string, string][];
   /** File, frame, position in mm, plane of the map. */
@@ -84,6 +87,7 @@ export interface StudyImage {
   frames: number;
   received_at: string;
   modality: string;
+  laterality: string;
   view: string;
   orientation: string[];
   spacing_mm: number[];
