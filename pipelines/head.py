@@ -59,6 +59,8 @@ KNOWN_LIMITS = (
     "their own. They count as intracranial haemorrhage.",
     "Fractures are labelled in the data and were not learnt: in the brain window bone is white throughout.",
     "Small bleeds on few slices are missed more often than large ones.",
+    "The score answers to the whole slice more than to a small bright area: a bleed painted into a slice moves it "
+    "little, and the map's brightest place is often elsewhere. The map does not point at the bleed.",
 )
 
 

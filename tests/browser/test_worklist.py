@@ -1,5 +1,6 @@
 """A reader at the list: it is always fresh, holds still under the hand, finds and counts, and says what is wrong."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,8 +101,11 @@ def test_findings_at_their_operating_point_stand_in_the_row(tab: Page, page: Ser
     study = come(store, "FOUND^SOMETHING")
     screened(store, study, opacity=0.83)
     open_worklist(tab, page)
-    expect(line(tab, study).locator(".findings")).to_contain_text("Lung opacity 0.83")
     expect(line(tab, study).locator(".why")).to_have_text("AI: lung opacity 0.83 (acts from 0.41)")
+    also = line(tab, study).locator(".findings")
+    expect(also).to_contain_text("Pleural effusion 0.4")
+    expect(also).not_to_contain_text("Lung opacity")
+    expect(also).to_have_attribute("title", re.compile("Lung opacity 0.83, acts from 0.41\nPleural effusion 0.4"))
 
 
 def test_a_reason_is_whole_where_no_finding_needs_the_place_beside_it(tab: Page, page: Served, store: Store) -> None:

@@ -46,9 +46,9 @@ export class Panel {
     this.evidence.replaceChildren(...[
       reasonPart(study),
       this.findingsPart(study, view),
+      gatesPart(gatesOf(study, view.shown), open),
       this.mapPart(study, view),
       this.seriesPart(study, view),
-      gatesPart(gatesOf(study, view.shown), open),
       historyPart(study, open),
       provenancePart(study, open),
     ].filter((part) => part !== null));

@@ -72,10 +72,11 @@ export class Table {
     put(place, position === null ? "" : String(position));
     if (known.line.dataset.level !== row.level) urgency.replaceChildren(level(row.level));
     put(why, row.reason, true);
-    put(findings, row.findings.map(found).join(", "));
-    // Without findings the reason has their place too.
-    why.setAttribute("colspan", row.findings.length ? "1" : "2");
-    findings.hidden = row.findings.length === 0;
+    const others = row.findings.filter((one) => !named(one, row.reason));
+    put(findings, others.map(found).join(", "));
+    // Without others the reason has their place too.
+    why.setAttribute("colspan", others.length ? "1" : "2");
+    findings.hidden = others.length === 0;
     findings.title = row.findings.map(foundLong).join("\n");
     put(link, row.written_name ? `${row.name} (${row.written_name})` : row.name || say("worklist.no_name"));
     who.title = link.textContent ?? "";
@@ -157,6 +158,11 @@ export class Table {
 function found(one) {
   const words = say("worklist.finding", inFigures(one));
   return one.experimental ? say("worklist.experimental", { finding: words }) : words;
+}
+
+/** Whether the reason says it already. @param {import("./types").Found} one @param {string} reason */
+function named({ label, probability }, reason) {
+  return reason.toLowerCase().includes(`${label} ${probability.toFixed(2)}`.toLowerCase());
 }
 
 /** An experimental finding is positive from its point, and acts on nothing. @param {import("./types").Found} one */
