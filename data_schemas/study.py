@@ -64,8 +64,8 @@ class InstanceHeader(Value):
     """(0018,5101), or the meaning of View Code Sequence (0054,0220) reduced to PA, AP, LL or RL."""
     patient_orientation: tuple[str, str] | None = None
     """Direction of rows and of columns (0020,0020), such as ("L", "F")."""
-    laterality: str = ""
-    """R, L, B (both) or U (unpaired); empty where it is not stated."""
+    laterality: str | None = None
+    """R, L, B (both) or U (unpaired), empty where it is not stated; None of objects taken in before it was read."""
     image_type: tuple[str, ...] = ()
     presentation_intent: str = ""
     """(0008,0068): FOR PRESENTATION, FOR PROCESSING or empty."""

@@ -20,7 +20,7 @@ POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=Tru
 def shared_data() -> Path:
     """The folder of real images beside the checkout; tests that need it are skipped without it."""
     if not SHARED.is_dir():
-        pytest.skip("the folder of real images is not here")
+        pytest.skip("needs the folder of real images beside the checkout, which is not part of the project")
     return SHARED
 
 

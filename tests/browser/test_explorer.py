@@ -72,6 +72,14 @@ def models(tab: Page, running: Running) -> Locator:
     return region
 
 
+def test_the_line_of_a_model_leads_to_its_sheet(tab: Page, running: Running) -> None:
+    models(tab, running)
+    sheet = tab.locator("#model-without")
+    expect(sheet).not_to_be_in_viewport()
+    tab.locator('a[href="#model-without"]').click()
+    expect(sheet).to_be_in_viewport()
+
+
 def figure(region: Locator, name: str, column: int = 0) -> str:
     return region.locator(f'[data-figure="{name}"] td').nth(column).inner_text()
 

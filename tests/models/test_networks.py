@@ -167,7 +167,7 @@ def test_imagenet_weights_load_and_one_channel_answers_like_three(size: int) -> 
 def test_mobilenet_takes_imagenet_weights_in_torchvisions_names(shared_data: Path) -> None:
     path = shared_data.parent / "weights" / "mobilenet_v2_imagenet.safetensors"
     if not path.is_file():
-        pytest.skip("the weights are not here")
+        pytest.skip("needs weights/mobilenet_v2_imagenet.safetensors, which is not part of the project")
     three, one = (build("mobilenet_v2", 4, channels).eval() for channels in (3, 1))
     for model in (three, one):
         load_imagenet(model, load_file(path))

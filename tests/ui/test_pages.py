@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
+from data_schemas.audit import TrailEntry
 from data_schemas.bundle import Accepts
 from data_schemas.reading import Verdict
 from data_schemas.urgency import Level
@@ -34,6 +35,7 @@ from triage.store.worklist import still_pending, worklist_page
 from triage.ui import datasheet, evidence
 from triage.ui.evaluated import Evaluated, read_figures
 from triage.ui.views.models import parts_of
+from triage.web.framework import PARTS
 from triage.web.trail import KINDS, sentence
 from triage.web.words import say_in
 
@@ -142,6 +144,28 @@ def test_a_datasheet_says_what_it_is_for_and_what_may_not_lift() -> None:
         "its evaluation.json is missing",
     ):
         assert words_told in told
+
+
+def test_every_bundle_is_told_in_a_line_that_leads_to_its_sheet(settings: Settings) -> None:
+    shipped = settings.model_copy(update={"bundles": SHIPPED_BUNDLES})
+    told = words(ran(shipped, "models"))
+    for folder in SHIPPED_BUNDLES.iterdir():
+        assert f'<a href="#model-{folder.name}">' in told
+        assert f'id="model-{folder.name}"' in told
+    assert "intracranial haemorrhage to STAT" in told
+
+
+def test_every_page_names_its_scripts_at_once() -> None:
+    views = {path.stem for path in (MAIN.parent / "views").glob("[!_]*.py")}
+    assert set(PARTS) == {"/", *(f"/{view}" for view in views - {"worklist"})}
+
+
+def test_the_trail_names_a_finding_as_a_person_does() -> None:
+    fields = {"finding": "drusen_or_cnv", "method": "gradcam"}
+    entry = TrailEntry(
+        kind="map shown", actor="reader", fields=fields, sequence=1, at=datetime.now(UTC), previous_hash="", hash="00"
+    )
+    assert sentence(entry, SAY) == "Reader was shown the map of drusen or cnv (Grad-CAM)"
 
 
 def test_gates_are_told_with_the_bundles_own_limits() -> None:

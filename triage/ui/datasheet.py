@@ -1,6 +1,6 @@
 """A bundle's datasheet in words: what it is for and not for, its limits, what may lift urgency, whether it verifies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from html import escape
@@ -16,13 +16,13 @@ from triage.web.words import Say
 Facts = Sequence[tuple[str, str]]
 
 
-def overview(manifests: Sequence[BundleManifest], say: Say) -> str:
-    """Every bundle in a line that leads to its sheet."""
+def overview(bundles: Mapping[str, BundleManifest], say: Say) -> str:
+    """Every bundle, by its folder's name, in a line that leads to its sheet."""
     names = "".join(f'<th scope="col">{escape(say(f"models.{one}"))}</th>' for one in ("model", "takes", "lifts"))
     rows = "".join(
-        f'<tr><td><a href="#model-{escape(one.name)}">{escape(one.title)}</a></td>'
+        f'<tr><td><a href="#model-{escape(folder)}">{escape(one.title)}</a></td>'
         f"<td>{escape(listed(one.accepts.modalities, say))}</td><td>{escape(raising(one, say))}</td></tr>"
-        for one in manifests
+        for folder, one in bundles.items()
     )
     return f"<table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>"
 

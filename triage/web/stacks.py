@@ -120,10 +120,11 @@ def slices_of(shown: Shown) -> dict[str, Any]:
     scored = shown.volume.slices if shown.volume else ()
     planes = {(one.sop_instance_uid, one.frame): place for place, one in enumerate(scored)}
     plane = slices[0].plane
+    sides = {one.header.laterality for one in slices}
     return {
         "uid": shown.uid,
         "modality": slices[0].header.modality,
-        "laterality": slices[0].header.laterality,
+        "laterality": sides.pop() if len(sides) == 1 else None,
         "instances": [[uid, one.sha256[:CONTENT]] for uid, one in shown.instances.items()],
         "slices": [
             [

@@ -85,8 +85,8 @@ def sentence(entry: TrailEntry, say: Say) -> str:
     key = key_of(entry.kind)
     if entry.kind == "verdict" and entry.fields.get("comment"):
         key = "verdict_with_comment"
-    if isinstance(values.get("finding"), str):
-        values["finding"] = finding_words(str(values["finding"]))
+    if isinstance(finding := values.get("finding"), str):
+        values["finding"] = finding_words(finding)
     for name in POINTS:
         if isinstance(values.get(name), float):
             values[name] = f"{values[name]:.3f}"

@@ -31,8 +31,8 @@ def page() -> None:
         st.html(f'<div class="t-empty"><p>{escape(say("models.none"))}</p></div>')
     read = {folder: manifest_or_fault(folder) for folder in folders}
     points = site_points(store())
-    in_force = [at_points(one, points) for one in read.values() if isinstance(one, BundleManifest)]
-    groups = outdated(store(), in_force)
+    in_force = {f.name: at_points(one, points) for f, one in read.items() if isinstance(one, BundleManifest)}
+    groups = outdated(store(), list(in_force.values()))
     if len(in_force) > 1:
         st.html(f'<div class="t-sheet t-first">{datasheet.overview(in_force, say)}</div>')
     for folder, found in read.items():
@@ -59,7 +59,7 @@ def sheet(
     newest = newest_result(store(), manifest.network.weights_sha256)
     verified = datasheet.verification(bundle, folder, newest, settings().zone)
     st.html(
-        f'<article class="t-sheet t-part t-first"><h2 id="model-{escape(manifest.name)}">{escape(manifest.title)}</h2>'
+        f'<article class="t-sheet t-part t-first"><h2 id="model-{escape(folder.name)}">{escape(manifest.title)}</h2>'
         f'<p class="t-dim">{escape(manifest.name)} {escape(manifest.version)}</p>{datasheet.summary(bundle)}</article>'
     )
     for place, shown in enumerate(parts_of(bundle, verified)):

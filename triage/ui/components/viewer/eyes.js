@@ -9,8 +9,9 @@ export function ofEye(modality) {
   return OF_EYES.has(modality);
 }
 
-/** Of an eye also that it is not stated. @param {{modality: string, laterality: string}} image */
+/** Of an eye also that it is not stated. @param {{modality: string, laterality: string | null}} image */
 export function sideWords({ modality, laterality }) {
+  if (laterality === null) return "";
   const side = /** @type {Record<string, string>} */ ({ R: "right", L: "left", B: "both" })[laterality];
   if (side) return say(`viewer.${ofEye(modality) ? "eye" : "side"}_${side}`);
   return ofEye(modality) ? say("viewer.eye_unknown") : "";

@@ -31,8 +31,8 @@ export interface Study {
 /** What the stage must know of what it shows. */
 export interface Seen {
   modality: string;
-  /** R, L, B, U or not stated. */
-  laterality: string;
+  /** R, L, B, U; empty: not stated; null: not known to us. */
+  laterality: string | null;
   orientation: string[];
 }
 
@@ -63,7 +63,7 @@ export interface SeriesSlices {
   revision: number;
   screening: number | null;
   modality: string;
-  laterality: string;
+  laterality: string | null;
   /** SOP Instance UID and content of each file. */
   instances: [string, string][];
   /** File, frame, position in mm, plane of the map. */
@@ -87,7 +87,7 @@ export interface StudyImage {
   frames: number;
   received_at: string;
   modality: string;
-  laterality: string;
+  laterality: string | null;
   view: string;
   orientation: string[];
   spacing_mm: number[];

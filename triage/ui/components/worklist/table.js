@@ -160,7 +160,11 @@ function found(one) {
   return one.experimental ? say("worklist.experimental", { finding: words }) : words;
 }
 
-/** Whether the reason says it already. @param {import("./types").Found} one @param {string} reason */
+/**
+ * Whether the reason says it already: triage/urgency writes label and probability.
+ * @param {import("./types").Found} one
+ * @param {string} reason
+ */
 function named({ label, probability }, reason) {
   return reason.toLowerCase().includes(`${label} ${probability.toFixed(2)}`.toLowerCase());
 }
