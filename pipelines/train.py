@@ -27,7 +27,7 @@ from pipelines import chest, head, retina
 from pipelines.card import write_card
 from pipelines.cohort import Case, cohort_sha256, folds_by_patient, label_matrix, set_aside
 from pipelines.cross_validation import Curves, Fitter, OutOfFold, cross_validate, statistics_of
-from pipelines.fit import LastBlocks, Rows, start_network
+from pipelines.fit import Rows, start_network
 from pipelines.judge import (
     Judged,
     alarms,
@@ -40,6 +40,7 @@ from pipelines.judge import (
     mean_auroc,
     write_evaluation,
 )
+from pipelines.last_blocks import LastBlocks
 from pipelines.outside import outside_images
 from pipelines.recipe import Recipe, read_recipe
 from pipelines.recipe import Tail as TailRecipe
@@ -132,7 +133,11 @@ def fitters(cases: Sequence[Case], run: Run) -> dict[str, Fitter]:
         images = gather(task, cases, network, recipe, run.variants or run.out / "variants", run.device, ticked)
     ways: dict[str, TailRecipe | None] = {HEAD_ONLY: None}
     ways |= {f"last blocks and head, {number}": how for number, how in enumerate(recipe.tails, 1)}
-    return {way: LastBlocks(network, images, recipe, how, run.device) for way, how in ways.items()}
+    before = "" if recipe.pretraining is None else "pretrained, "
+    return {
+        before + way: LastBlocks(network, images, recipe, how, run.device, run.out / "pretrained")
+        for way, how in ways.items()
+    }
 
 
 def conclude(seen: Seen, held: Seen, answers: Answers, run: Run) -> BundleManifest:

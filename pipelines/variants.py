@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipelines.augment import changed
 from pipelines.cohort import Case, cohort_sha256, label_matrix
-from pipelines.fit import Images, Tail, tail_outputs, trunk_of
+from pipelines.fit import Images, Tail, features_of, trunk_of
 from pipelines.recipe import Recipe, made_by
 from pipelines.task import Task
 from triage.models.networks import MapNetwork
@@ -58,7 +58,7 @@ def gather(
     """Activations of every variant, computed where `folder` does not hold them yet, and the features they give."""
     kept = Kept(folder)
     trunk = trunk_of(network.to(device))
-    kept.claim(f"{made_by(recipe).model_dump_json()} {cohort_sha256(cases)}")
+    kept.claim(f"{made_by(recipe)} {cohort_sha256(cases)}")
     labels = label_matrix(cases, tuple(task.targets))
     blank = torch.zeros(1, task.channels, recipe.side, recipe.side, device=device)
     grid = tuple(trunk.early(blank, recipe.fixed_blocks).shape[1:])
@@ -86,8 +86,7 @@ def gather(
         np.array([case.source for case in cases]),
     )
     tail, rows = Tail(network, recipe.fixed_blocks).eval(), np.arange(len(cases))
-    features = [tail_outputs(tail, images, rows, number, recipe.batch, device)[1] for number in numbers]
-    return replace(images, features=np.stack(features))
+    return replace(images, features=features_of(tail, images, rows, recipe.batch, device))
 
 
 def write_whole(path: Path, values: NDArray[np.float32]) -> None:

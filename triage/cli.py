@@ -196,7 +196,7 @@ def list_models(settings: Settings, *, as_json: bool) -> None:
 
 def finding_line(f: "FindingSpec", settings: Settings) -> str:
     """A finding with its operating point, its evidence and what a positive one does."""
-    effect = f"proposes {f.proposes}" if f.may_lift else "experimental, does not affect order"
+    effect = f"proposes {f.lifts_to}" if f.lifts_to else "experimental, does not affect order"
     area = f"AUROC {f.evidence.auroc:.2f} ({f.evidence.low:.2f} to {f.evidence.high:.2f})"
     line = f"  {f.label:28} operating point {f.operating_point:.2f}   {area}   {effect}"
     if f.set_by_site is None:

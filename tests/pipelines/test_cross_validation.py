@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipelines.cross_validation import WAYS, cross_validate, read_fold
-from pipelines.fit import Images, LastBlocks
+from pipelines.fit import Images
+from pipelines.last_blocks import LastBlocks
 from pipelines.recipe import Recipe
 from triage.models.networks import MapNetwork
 
@@ -43,12 +44,12 @@ def test_copies_into_which_a_finding_was_painted_are_not_averaged(tmp_path):
     assert found.averaged[:, 0] == pytest.approx(ROWS + np.where(ROWS % 4 == 0, 50, 100))
 
 
-def test_a_copy_with_a_painted_finding_is_told_by_its_label():
+def test_a_copy_with_a_painted_finding_is_told_by_its_label(tmp_path):
     as_it_is = [[0, 0], [1, 0], [0, np.nan]]
     labels = np.array([as_it_is, [[1, 0], [1, 0], [0, np.nan]]], np.float32)
     sources = np.array(["one", "one", "two"])
     images = Images(np.zeros((2, 3, 1, 1, 1), np.float16), labels, np.zeros((2, 3, 1), np.float32), sources)
-    fitter = LastBlocks(MapNetwork.__new__(MapNetwork), images, Recipe(task="head_ct"), None, "cpu")
+    fitter = LastBlocks(MapNetwork.__new__(MapNetwork), images, Recipe(task="head_ct"), None, "cpu", tmp_path)
     assert fitter.painted(np.array([0, 1, 2]), 1).tolist() == [True, False, False]
     assert fitter.painted(np.array([2, 0]), 1).tolist() == [False, True]
     assert not fitter.painted(np.arange(3), 0).any()

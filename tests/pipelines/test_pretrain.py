@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,10 +7,13 @@ from safetensors.torch import load_file
 
 from data_schemas.errors import TriageError
 from pipelines.chest import TASK
+from pipelines.contrastive import contrast
 from pipelines.fit import start_network
-from pipelines.pretrain import contrast, pretrain
-from pipelines.recipe import Recipe
-from pipelines.train import Run
+from pipelines.judge import read_evaluation
+from pipelines.last_blocks import LastBlocks
+from pipelines.pretrain import pretrain
+from pipelines.recipe import Pretraining, Recipe
+from pipelines.train import Run, train
 from pipelines.variants import gather
 from tests.pipelines.drawn import write_cohort
 
@@ -20,7 +25,7 @@ def test_variants_of_one_image_come_to_be_alike_and_fixed_blocks_stay(tmp_path):
     network = start_network(RECIPE, len(TASK.targets), TASK.channels)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     images = gather(TASK, cases, network, RECIPE, tmp_path / "variants", "cpu")
-    losses = contrast(network, images, np.arange(len(cases)), RECIPE, epochs=3, rate=1e-3, device="cpu")
+    losses = contrast(network, images, np.arange(len(cases)), RECIPE, Pretraining(epochs=3, rate=1e-3), "cpu")
     assert losses[-1] < losses[0]
     moved = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert moved and not any(name.startswith(("head.", "trunk._conv_stem")) for name in moved)
@@ -28,10 +33,47 @@ def test_variants_of_one_image_come_to_be_alike_and_fixed_blocks_stay(tmp_path):
 
 
 def test_a_run_may_start_from_what_it_left(tmp_path):
-    trunk = pretrain(Run(RECIPE, write_cohort(tmp_path / "data"), tmp_path / "run"), epochs=1, rate=1e-3)
+    trunk = pretrain(Run(RECIPE, write_cohort(tmp_path / "data"), tmp_path / "run"), Pretraining(epochs=1, rate=1e-3))
     recipe = RECIPE.model_copy(update={"start": str(trunk)})
     started = start_network(recipe, len(TASK.targets), TASK.channels).trunk.state_dict()
     assert all(torch.equal(started[name], value) for name, value in load_file(trunk).items())
+
+
+def test_too_few_images_to_compare_are_refused_in_words(tmp_path):
+    data = write_cohort(tmp_path / "data", patients=8)
+    with pytest.raises(TriageError, match=r"images are fewer than one batch of 16; set a smaller batch"):
+        pretrain(Run(RECIPE, data, tmp_path / "run"), Pretraining(epochs=1))
+
+
+def test_images_that_a_network_is_not_fitted_to_leave_no_trace_in_it(tmp_path):
+    cases = TASK.read(write_cohort(tmp_path / "data"))
+    recipe = RECIPE.model_copy(update={"pretraining": Pretraining(epochs=1, rate=1e-3)})
+    start = start_network(recipe, len(TASK.targets), TASK.channels)
+    images = gather(TASK, cases, start, recipe, tmp_path / "variants", "cpu")
+    rows, rest = np.arange(20), np.arange(20, len(cases))
+    blotted = replace(images, activations=tuple(part.copy() for part in images.activations))
+    for part in blotted.activations:
+        part[rest] = 7
+    fitted = [
+        LastBlocks(start, some, recipe, None, "cpu", tmp_path / name).fit(rows).state_dict()
+        for name, some in (("a", images), ("b", blotted))
+    ]
+    assert all(torch.equal(value, fitted[1][name]) for name, value in fitted[0].items())
+    assert not torch.equal(fitted[0]["trunk._conv_head.weight"], start.state_dict()["trunk._conv_head.weight"])
+
+
+def test_a_recipe_with_it_does_it_for_each_fold_once_and_the_card_says_so(tmp_path):
+    changes = {"pretraining": Pretraining(epochs=1, rate=1e-3), "tails": (), "resamples": 40, "batch": 8}
+    run = Run(RECIPE.model_copy(update=changes), write_cohort(tmp_path / "data", patients=64), tmp_path / "run")
+    train(run)
+    trunks = {path.name: path.stat().st_mtime_ns for path in (run.out / "pretrained").iterdir()}
+    assert len(trunks) == RECIPE.folds + 1
+    assert set(read_evaluation(run.out / "bundle")["tried"]) == {"pretrained, head only"}
+    assert "first moved without labels (SimCLR, 1 passes)" in (run.out / "bundle" / "CARD.md").read_text()
+    for answer in (run.out / "answers").rglob("*.npz"):
+        answer.unlink()
+    train(run)
+    assert {path.name: path.stat().st_mtime_ns for path in (run.out / "pretrained").iterdir()} == trunks
 
 
 def test_a_start_that_is_none_is_refused_in_words(tmp_path):

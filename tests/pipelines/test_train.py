@@ -67,7 +67,7 @@ def test_evidence_is_what_the_evaluation_says(trained):
         areas = [figures["auroc"], figures["auroc_within_source"]]
         assert {"value": evidence.auroc, "low": evidence.low, "high": evidence.high} in areas
         assert evidence.low == min(area["low"] for area in areas)
-        assert figures["lifts"] == finding.may_lift == (evidence.low >= EVIDENCE_FLOOR)
+        assert figures["lifts"] == finding.may_lift == (finding.proposes is not None and evidence.low >= EVIDENCE_FLOOR)
         assert figures["positives"] + figures["negatives"] <= evaluation["data"]["images"]
         assert "by patient" in evidence.method
 

@@ -33,6 +33,12 @@ def test_a_finding_may_lift_only_on_its_lower_bound(low: float) -> None:
     assert finding(low).may_lift == (low >= EVIDENCE_FLOOR)
 
 
+def test_a_finding_that_its_author_keeps_experimental_lifts_nothing_whatever_its_figures() -> None:
+    held = finding(0.99).model_copy(update={"proposes": None})
+    assert (held.lifts_to, held.may_lift) == (None, False)
+    assert FindingSpec.model_validate_json(held.model_dump_json()) == held
+
+
 def test_levels_rank_from_stat_to_low() -> None:
     assert [level.rank for level in (Level.STAT, Level.HIGH, Level.ROUTINE, Level.LOW)] == [0, 1, 2, 3]
 

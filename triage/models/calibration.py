@@ -39,6 +39,6 @@ def _score(finding: FindingSpec, logit: float) -> FindingScore:
         probability=value,
         operating_point=finding.operating_point,
         positive=value >= finding.operating_point,
-        level=finding.proposes if finding.may_lift else None,
+        level=finding.lifts_to,
         set_by_site=finding.set_by_site,
     )

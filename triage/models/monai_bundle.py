@@ -124,7 +124,7 @@ def readme(manifest: BundleManifest) -> str:
     head = "| finding | AUROC (95 % interval) | operating point | proposes |\n|---|---|---|---|"
     rows = [
         f"| {finding.label} | {_measured(finding.evidence)} | {finding.operating_point:.3f} | "
-        f"{finding.proposes if finding.may_lift else 'nothing: experimental'} |"
+        f"{finding.lifts_to or 'nothing: experimental'} |"
         for finding in manifest.findings
     ]
     table = "\n".join([head, *rows])

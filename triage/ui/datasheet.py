@@ -101,9 +101,9 @@ def lifting(manifest: BundleManifest, say: Say) -> str:
 def raising(manifest: BundleManifest, say: Say) -> str:
     """Which findings may lift a study, and how far."""
     able = [
-        say("models.lifts_to", finding=finding.label, level=finding.proposes)
+        say("models.lifts_to", finding=finding.label, level=finding.lifts_to)
         for finding in manifest.findings
-        if finding.may_lift
+        if finding.lifts_to
     ]
     return "; ".join(able) or say("models.lifts_nothing")
 
@@ -111,7 +111,11 @@ def raising(manifest: BundleManifest, say: Say) -> str:
 def experimental(manifest: BundleManifest, say: Say) -> str:
     """Which findings are shown only, and why."""
     weak = [
-        say("models.experimental_because", finding=finding.label, low=f"{finding.evidence.low:.2f}")
+        say(
+            "models.experimental_because" if finding.proposes else "models.experimental_by_choice",
+            finding=finding.label,
+            low=f"{finding.evidence.low:.2f}",
+        )
         for finding in manifest.findings
         if not finding.may_lift
     ]

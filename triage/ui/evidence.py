@@ -42,8 +42,8 @@ def evidence(bundle: Evaluated) -> Shown:
 
 def effect(bundle: Evaluated, finding: FindingSpec) -> str:
     """What a positive finding does."""
-    if finding.may_lift:
-        return bundle.say("models.lifts_to", finding="", level=finding.proposes).strip()
+    if finding.lifts_to:
+        return bundle.say("models.lifts_to", finding="", level=finding.lifts_to).strip()
     return bundle.say("models.experimental").lower()
 
 
@@ -54,7 +54,7 @@ def finding_table(bundle: Evaluated) -> str:
     rows = [
         (
             finding.label,
-            str(finding.proposes) if finding.may_lift else say("models.experimental_long"),
+            str(finding.lifts_to) if finding.lifts_to else say("models.experimental_long"),
             f"{finding.operating_point:.2f}",
             f"{finding.evidence.auroc:.2f}",
             between(say, finding.evidence.low, finding.evidence.high),

@@ -67,7 +67,7 @@ def finding_told(
     return {
         "name": finding.name,
         "label": finding.label,
-        "proposes": str(finding.proposes) if finding.may_lift else None,
+        "proposes": str(finding.lifts_to) if finding.lifts_to else None,
         "own": finding.operating_point,
         "point": site.point if site else finding.operating_point,
         "set": {"at": site.set_at.isoformat(), "actor": actor_words(site.actor, bundle.say), "comment": site.comment}
