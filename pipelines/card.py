@@ -36,6 +36,7 @@ def card(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
         confirmed_table(manifest, evaluation),
         "## By collection, view and kind of label (AUROC)",
         groups_table(manifest, evaluation),
+        *elsewhere_table(manifest, evaluation),
         "## What it refuses",
         refused(evaluation),
         "## Where it fails",
@@ -221,6 +222,28 @@ def groups_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str
     if not tables:
         return "All images come from one collection, one view and one kind of label."
     return "\n\n".join([*tables, "In brackets: how many have the finding."]) + apart_words(manifest, evaluation)
+
+
+def elsewhere_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> list[str]:
+    """AUROC of each finding in a collection that the network was not fitted to; nothing where there is but one."""
+    told = evaluation.get("elsewhere")
+    if not told:
+        return []
+    groups = sorted(told)
+    lines = ["| finding, asked about | " + " | ".join(groups) + " |", "|---" * (len(groups) + 1) + "|"]
+    for finding in manifest.findings:
+        found = [told[group]["findings"].get(finding.name) for group in groups]
+        cells = [f"{ranged(one['auroc'])} ({one['positives']})" if one else "" for one in found]
+        if any(cells):
+            lines.append(f"| {finding.label} | " + " | ".join(cells) + " |")
+    sizes = "; ".join(f"{group}: {told[group]['images']}, fitted to {told[group]['fitted_to']}" for group in groups)
+    return [
+        "## On a collection it was not fitted to (AUROC)",
+        "\n".join(lines),
+        "Networks made for this table alone, fitted as the shipped one to the images of the other collections "
+        f"({sizes} images). Nothing is chosen by it. It is what another hospital may get, as far as these data can "
+        "tell.",
+    ]
 
 
 def refused(evaluation: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 A head is fitted to the frozen features of 5, 10, 20 images with and as many without a finding, drawn at random from
 the patients of the other folds, and judged on the fold's own; many draws, so that luck is seen. Beside it the head
-fitted to all of them.
+fitted to all of them. With `pretraining` in the recipe the features are those of a network that saw the other folds'
+images without labels: what a site gets that has many images and few labels.
 """
 
 import csv
@@ -20,7 +21,8 @@ from sklearn.preprocessing import StandardScaler
 
 from data_schemas.errors import TriageError
 from pipelines.cohort import folds_by_patient, label_matrix, set_aside
-from pipelines.fit import start_network
+from pipelines.fit import Rows, start_network
+from pipelines.last_blocks import LastBlocks
 from pipelines.metrics import auroc
 from pipelines.recipe import Recipe, read_recipe
 from pipelines.run_folder import opened_run
@@ -55,11 +57,14 @@ def few_shot(
     shots: Sequence[int] = SHOTS,
     draws: int = DRAWS,
 ) -> list[Shot]:
-    """AUROC on patients not seen, of heads on `features` (images, k), for each finding and number of images."""
+    """AUROC on patients not seen, of heads on `features`, for each finding and number of images.
+
+    `features` (folds, images, k): of every image by the network of each fold, which knows none of that fold's images.
+    """
     told = []
     for column, finding in enumerate(findings):
         known = ~np.isnan(labels[:, column])
-        x, y, fold = features[known], labels[known, column] == 1, folds[known]
+        x, y, fold = features[:, known], labels[known, column] == 1, folds[known]
         for count in shots:
             areas = [
                 area for draw in range(draws) for area in _areas(x, y, fold, recipe, [recipe.seed, column, draw], count)
@@ -90,8 +95,8 @@ def _areas(
             kinds = [random.choice(kind, count, replace=False) for kind in kinds]
         rows = np.concatenate(kinds)
         head = make_pipeline(StandardScaler(), LogisticRegression(C=_strength(recipe, len(rows)), max_iter=200))
-        head.fit(x[rows], positive[rows])
-        area = auroc(head.decision_function(x[held]), positive[held])
+        head.fit(x[fold, rows], positive[rows])
+        area = auroc(head.decision_function(x[fold, held]), positive[held])
         if np.isfinite(area):
             found.append(area)
     return found
@@ -124,6 +129,15 @@ def table(shots: Sequence[Shot]) -> str:
     return "\n".join([*lines, "", note])
 
 
+def features_by_fold(fitter: LastBlocks, rows: Rows, folds: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(folds, n, k) of the images `rows`; without pretraining each fold's network is the same."""
+    if fitter.recipe.pretraining is None:
+        one = fitter.outputs(fitter.start, rows, 0)[1]
+        return np.broadcast_to(one, (int(folds.max()) + 1, *one.shape))
+    numbers = range(int(folds.max()) + 1)
+    return np.stack([fitter.outputs(fitter.begun(rows[folds != fold]), rows, 0)[1] for fold in numbers])
+
+
 def run_few_shot(run: Run, draws: int = DRAWS) -> list[Shot]:
     """The whole of it for a recipe; writes few_shot.csv and few_shot.md. Raises TriageError."""
     task, recipe = run.task, run.recipe
@@ -132,10 +146,12 @@ def run_few_shot(run: Run, draws: int = DRAWS) -> list[Shot]:
         network = start_network(recipe, len(task.targets), task.channels)
         with counted("images seen by the fixed layers", recipe.variants * len(cases)) as ticked:
             images = gather(task, cases, network, recipe, run.variants or run.out / "variants", run.device, ticked)
-        seen = ~set_aside(cases, recipe.set_aside)
-        folds = folds_by_patient(cases, recipe.folds, recipe.seed)[seen]
-        labels = label_matrix(cases, tuple(task.targets))[seen]
-        shots = few_shot(images.features[0][seen], labels, folds, tuple(task.targets), recipe, draws=draws)
+        rows = np.flatnonzero(~set_aside(cases, recipe.set_aside))
+        folds = folds_by_patient([cases[row] for row in rows], recipe.folds, recipe.seed)
+        labels = label_matrix(cases, tuple(task.targets))[rows]
+        fitter = LastBlocks(network, images, recipe, None, run.device, run.out / "pretrained")
+        features = features_by_fold(fitter, rows, folds)
+        shots = few_shot(features, labels, folds, tuple(task.targets), recipe, draws=draws)
     with (run.out / "few_shot.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["finding", "images", "mean", "low", "high", "draws"])

@@ -81,8 +81,6 @@ class Images:
     """Of each variant (images, c, h, w); may lie on disk."""
     labels: NDArray[np.float32]
     """(variants, images, findings): 1, 0 or NaN; a variant into which a finding was painted has it."""
-    features: NDArray[np.float32]
-    """(variants, images, k): what the untrained tail makes of the activations."""
     sources: NDArray[np.str_]
     """(images,): the collection that each comes from."""
 

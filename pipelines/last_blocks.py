@@ -3,6 +3,7 @@
 import copy
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -35,28 +36,41 @@ class LastBlocks:
 
     def fit(self, rows: Rows, watch: Watch | None = None) -> MapNetwork:
         """A copy of the network that it starts from, fitted to these images."""
-        network = copy.deepcopy(self.start).to(self.device).eval()
+        network = self.begun(rows)
         tail = Tail(network, self.recipe.fixed_blocks).eval()
         if self.recipe.pretraining is None:
-            features = self.images.features[:, rows]
+            features = self.features[:, rows]
         else:
-            self.pretrain(network, rows)
             features = features_of(tail, self.images, rows, self.recipe.batch, self.device)
         fit_head(tail, self.images, features, rows, self.recipe, self.device)
         if self.how is not None:
             fit_tail(network, self.images, rows, self.recipe, self.how, self.device, watch)
         return network
 
-    def pretrain(self, network: MapNetwork, rows: Rows) -> None:
-        """Moves the last blocks by these images alone, in place, or loads what was left by doing so before."""
-        assert self.recipe.pretraining is not None
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """(variants, images, k): what the network that it starts from makes of all images."""
+        tail, rows = (
+            Tail(self.start.to(self.device), self.recipe.fixed_blocks).eval(),
+            np.arange(len(self.images.sources)),
+        )
+        return features_of(tail, self.images, rows, self.recipe.batch, self.device)
+
+    def begun(self, rows: Rows) -> MapNetwork:
+        """A copy of the network that it starts from, its last blocks moved by these images alone, without labels, where
+        the recipe asks for it. What was left by doing so before is loaded.
+        """
+        network = copy.deepcopy(self.start).to(self.device).eval()
+        if self.recipe.pretraining is None:
+            return network
         path = self.pretrained / f"{hashlib.sha256(rows.tobytes()).hexdigest()[:16]}.safetensors"
         if path.is_file():
             load_trunk(path, network)
-            return
+            return network
         contrast(network, self.images, rows, self.recipe, self.recipe.pretraining, self.device)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_trunk(network, path)
+        return network
 
     def painted(self, rows: Rows, variant: int) -> NDArray[np.bool_]:
         """(n,): which of these images' variants show a finding that the image does not have."""

@@ -27,6 +27,7 @@ from pipelines import chest, head, retina
 from pipelines.card import write_card
 from pipelines.cohort import Case, cohort_sha256, folds_by_patient, label_matrix, set_aside
 from pipelines.cross_validation import Curves, Fitter, OutOfFold, cross_validate, statistics_of
+from pipelines.elsewhere import elsewhere
 from pipelines.fit import Rows, start_network
 from pipelines.judge import (
     Judged,
@@ -329,6 +330,15 @@ def evaluation(
         "tried": {name: round(value, 4) for name, value in answers.mean_aurocs.items()},
         "kept": answers.way,
         "averaging": averaging(seen.units, answers.kept, recipe),
+        "elsewhere": elsewhere(
+            answers.fitter,
+            cases,
+            seen.rows,
+            seen.labels,
+            tuple(task.targets),
+            recipe,
+            run.out / "answers" / "elsewhere",
+        ),
         "findings": {
             name: figures | {"lifts": name in lifting, "expert_reads": expert_reads(cases, one)}
             for name, (one, figures) in judged.items()

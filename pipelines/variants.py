@@ -1,7 +1,7 @@
 """What the fixed layers give for each variant of each image, kept in the run's folder: an interrupted run goes on."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipelines.augment import changed
 from pipelines.cohort import Case, cohort_sha256, label_matrix
-from pipelines.fit import Images, Tail, features_of, trunk_of
+from pipelines.fit import Images, trunk_of
 from pipelines.recipe import Recipe, made_by
 from pipelines.task import Task
 from triage.models.networks import MapNetwork
@@ -55,7 +55,7 @@ def gather(
     device: str,
     ticked: Ticked = lambda count: None,
 ) -> Images:
-    """Activations of every variant, computed where `folder` does not hold them yet, and the features they give."""
+    """Activations of every variant, computed where `folder` does not hold them yet."""
     kept = Kept(folder)
     trunk = trunk_of(network.to(device))
     kept.claim(f"{made_by(recipe)} {cohort_sha256(cases)}")
@@ -79,14 +79,11 @@ def gather(
         activations.flush()
         write_whole(kept.labels(number), drawn)
     numbers = range(recipe.variants)
-    images = Images(
+    return Images(
         tuple(np.load(kept.activations(number), mmap_mode="r") for number in numbers),
         np.stack([np.load(kept.labels(number)) for number in numbers]),
-        np.zeros((0, 0, 0), np.float32),
         np.array([case.source for case in cases]),
     )
-    tail, rows = Tail(network, recipe.fixed_blocks).eval(), np.arange(len(cases))
-    return replace(images, features=features_of(tail, images, rows, recipe.batch, device))
 
 
 def write_whole(path: Path, values: NDArray[np.float32]) -> None:

@@ -48,7 +48,7 @@ def test_a_copy_with_a_painted_finding_is_told_by_its_label(tmp_path):
     as_it_is = [[0, 0], [1, 0], [0, np.nan]]
     labels = np.array([as_it_is, [[1, 0], [1, 0], [0, np.nan]]], np.float32)
     sources = np.array(["one", "one", "two"])
-    images = Images(np.zeros((2, 3, 1, 1, 1), np.float16), labels, np.zeros((2, 3, 1), np.float32), sources)
+    images = Images(np.zeros((2, 3, 1, 1, 1), np.float16), labels, sources)
     fitter = LastBlocks(MapNetwork.__new__(MapNetwork), images, Recipe(task="head_ct"), None, "cpu", tmp_path)
     assert fitter.painted(np.array([0, 1, 2]), 1).tolist() == [True, False, False]
     assert fitter.painted(np.array([2, 0]), 1).tolist() == [False, True]

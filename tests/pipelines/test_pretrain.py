@@ -62,12 +62,12 @@ def test_images_that_a_network_is_not_fitted_to_leave_no_trace_in_it(tmp_path):
     assert not torch.equal(fitted[0]["trunk._conv_head.weight"], start.state_dict()["trunk._conv_head.weight"])
 
 
-def test_a_recipe_with_it_does_it_for_each_fold_once_and_the_card_says_so(tmp_path):
+def test_a_recipe_with_it_does_it_once_for_each_fit_and_the_card_says_so(tmp_path):
     changes = {"pretraining": Pretraining(epochs=1, rate=1e-3), "tails": (), "resamples": 40, "batch": 8}
     run = Run(RECIPE.model_copy(update=changes), write_cohort(tmp_path / "data", patients=64), tmp_path / "run")
     train(run)
     trunks = {path.name: path.stat().st_mtime_ns for path in (run.out / "pretrained").iterdir()}
-    assert len(trunks) == RECIPE.folds + 1
+    assert len(trunks) == RECIPE.folds + 1 + len(read_evaluation(run.out / "bundle")["elsewhere"])
     assert set(read_evaluation(run.out / "bundle")["tried"]) == {"pretrained, head only"}
     assert "first moved without labels (SimCLR, 1 passes)" in (run.out / "bundle" / "CARD.md").read_text()
     for answer in (run.out / "answers").rglob("*.npz"):

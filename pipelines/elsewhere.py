@@ -1,0 +1,60 @@
+"""What a way of fitting is worth on a collection that it has not seen: fitted to all others, asked about that one.
+
+The nearest that data of several collections come to another hospital. Cross-validation by patient cannot tell it, for
+there every collection is on both sides.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.cohort import Case
+from pipelines.cross_validation import Fitter, cross_validate
+from pipelines.fit import Rows
+from pipelines.judge import plain
+from pipelines.metrics import Resamples
+from pipelines.recipe import Recipe
+
+LEAST = 10
+"""Images with and without a finding that the collection asked about must have."""
+
+
+def elsewhere(
+    fitter: Fitter,
+    cases: Sequence[Case],
+    rows: Rows,
+    labels: NDArray[np.float32],
+    findings: Sequence[str],
+    recipe: Recipe,
+    folder: Path,
+) -> dict[str, Any] | None:
+    """By collection: how many images it has, how many the others have, and of each finding AUROC and counts.
+
+    `rows` and `labels` (n, findings) are those of the `cases`. A finding of which the others do not show both kinds, or
+    the collection not enough, is left out. None for a single collection.
+    """
+    names, codes = np.unique([case.source for case in cases], return_inverse=True)
+    if len(names) < 2:
+        return None
+    logits = cross_validate(fitter, rows, labels, codes.astype(np.int64), folder, lambda *told: None).logits
+    patients = np.array([case.patient_id for case in cases])
+    told: dict[str, Any] = {}
+    for code, name in enumerate(names):
+        here, found = codes == code, {}
+        for column, finding in enumerate(findings):
+            known = here & ~np.isnan(labels[:, column])
+            positive = labels[known, column] == 1
+            taught = labels[~here, column]
+            if min(positive.sum(), (~positive).sum()) < LEAST or not ((taught == 1).any() and (taught == 0).any()):
+                continue
+            drawn = Resamples.of(patients[known], seed=recipe.seed, resamples=recipe.resamples)
+            found[finding] = {
+                "positives": int(positive.sum()),
+                "negatives": int((~positive).sum()),
+                "auroc": plain(drawn.auroc(logits[known, column], positive)),
+            }
+        told[str(name)] = {"images": int(here.sum()), "fitted_to": int((~here).sum()), "findings": found}
+    return told
