@@ -71,7 +71,9 @@ def few_shot(
             ]
             if areas:
                 told.append(_shot(finding, str(count), areas, draws))
-        told.append(_shot(finding, ALL, _areas(x, y, fold, recipe, [recipe.seed, column], None), 1))
+        areas = _areas(x, y, fold, recipe, [recipe.seed, column], None)
+        if areas:
+            told.append(_shot(finding, ALL, areas, 1))
     return told
 
 
@@ -89,9 +91,9 @@ def _areas(
     for fold in np.unique(folds):
         seen, held = folds != fold, folds == fold
         kinds = [np.flatnonzero(seen & kind) for kind in (positive, ~positive)]
+        if min(len(kind) for kind in kinds) < (count or 1):
+            continue
         if count is not None:
-            if min(len(kind) for kind in kinds) < count:
-                continue
             kinds = [random.choice(kind, count, replace=False) for kind in kinds]
         rows = np.concatenate(kinds)
         head = make_pipeline(StandardScaler(), LogisticRegression(C=_strength(recipe, len(rows)), max_iter=200))
