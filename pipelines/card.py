@@ -9,6 +9,13 @@ from pipelines.judge import read_evaluation
 from triage.models.bundle import read_manifest
 
 CARD = "CARD.md"
+GROUPS = {
+    "by_source": "collection",
+    "elsewhere": "collection as another hospital",
+    "by_view": "view",
+    "by_label": "label",
+}
+"""What figures are told by, and what the card calls it."""
 
 
 def write_card(directory: Path) -> None:
@@ -36,7 +43,6 @@ def card(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
         confirmed_table(manifest, evaluation),
         "## By collection, view and kind of label (AUROC)",
         groups_table(manifest, evaluation),
-        *elsewhere_table(manifest, evaluation),
         "## What it refuses",
         refused(evaluation),
         "## Where it fails",
@@ -209,41 +215,25 @@ def apart_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
 def groups_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     """AUROC of every finding in every group."""
     tables = []
-    for title, key in (("collection", "by_source"), ("view", "by_view"), ("label", "by_label")):
-        groups = sorted({group for f in evaluation["findings"].values() for group in f[key]})
-        if len(groups) < 2:
+    for key, title in GROUPS.items():
+        groups = sorted({group for f in evaluation["findings"].values() for group in f.get(key, {})})
+        if len(groups) < (1 if key == "elsewhere" else 2):
             continue
         lines = [f"| finding, by {title} | " + " | ".join(groups) + " |", "|---" * (len(groups) + 1) + "|"]
         for finding in manifest.findings:
-            found = evaluation["findings"][finding.name][key]
+            found = evaluation["findings"][finding.name].get(key, {})
             cells = [ranged(found[g]["auroc"]) + f" ({found[g]['positives']})" if g in found else "" for g in groups]
             lines.append(f"| {finding.label} | " + " | ".join(cells) + " |")
         tables.append("\n".join(lines))
     if not tables:
         return "All images come from one collection, one view and one kind of label."
-    return "\n\n".join([*tables, "In brackets: how many have the finding."]) + apart_words(manifest, evaluation)
-
-
-def elsewhere_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> list[str]:
-    """AUROC of each finding in a collection that the network was not fitted to; nothing where there is but one."""
-    told = evaluation.get("elsewhere")
-    if not told:
-        return []
-    groups = sorted(told)
-    lines = ["| finding, asked about | " + " | ".join(groups) + " |", "|---" * (len(groups) + 1) + "|"]
-    for finding in manifest.findings:
-        found = [told[group]["findings"].get(finding.name) for group in groups]
-        cells = [f"{ranged(one['auroc'])} ({one['positives']})" if one else "" for one in found]
-        if any(cells):
-            lines.append(f"| {finding.label} | " + " | ".join(cells) + " |")
-    sizes = "; ".join(f"{group}: {told[group]['images']}, fitted to {told[group]['fitted_to']}" for group in groups)
-    return [
-        "## On a collection it was not fitted to (AUROC)",
-        "\n".join(lines),
-        "Networks made for this table alone, fitted as the shipped one to the images of the other collections "
-        f"({sizes} images). Nothing is chosen by it. It is what another hospital may get, as far as these data can "
-        "tell.",
-    ]
+    notes = "In brackets: how many have the finding."
+    if any(f.get("elsewhere") for f in evaluation["findings"].values()):
+        notes += (
+            " A collection as another hospital: asked about by a network made for this table alone, fitted as the "
+            "shipped one is, but to the other collections' images; nothing is chosen by it."
+        )
+    return "\n\n".join([*tables, notes]) + apart_words(manifest, evaluation)
 
 
 def refused(evaluation: Mapping[str, Any]) -> str:

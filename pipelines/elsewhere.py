@@ -30,31 +30,29 @@ def elsewhere(
     findings: Sequence[str],
     recipe: Recipe,
     folder: Path,
-) -> dict[str, Any] | None:
-    """By collection: how many images it has, how many the others have, and of each finding AUROC and counts.
+) -> dict[str, dict[str, Any]]:
+    """By finding and collection AUROC and counts, of the collection's images by a network that saw the others alone.
 
     `rows` and `labels` (n, findings) are those of the `cases`. A finding of which the others do not show both kinds, or
-    the collection not enough, is left out. None for a single collection.
+    the collection not enough, is left out there. Empty for a single collection.
     """
+    told: dict[str, dict[str, Any]] = {finding: {} for finding in findings}
     names, codes = np.unique([case.source for case in cases], return_inverse=True)
     if len(names) < 2:
-        return None
+        return told
     logits = cross_validate(fitter, rows, labels, codes.astype(np.int64), folder, lambda *told: None).logits
     patients = np.array([case.patient_id for case in cases])
-    told: dict[str, Any] = {}
     for code, name in enumerate(names):
-        here, found = codes == code, {}
+        here = codes == code
         for column, finding in enumerate(findings):
-            known = here & ~np.isnan(labels[:, column])
+            known, taught = here & ~np.isnan(labels[:, column]), labels[~here, column]
             positive = labels[known, column] == 1
-            taught = labels[~here, column]
             if min(positive.sum(), (~positive).sum()) < LEAST or not ((taught == 1).any() and (taught == 0).any()):
                 continue
             drawn = Resamples.of(patients[known], seed=recipe.seed, resamples=recipe.resamples)
-            found[finding] = {
+            told[finding][str(name)] = {
                 "positives": int(positive.sum()),
                 "negatives": int((~positive).sum()),
                 "auroc": plain(drawn.auroc(logits[known, column], positive)),
             }
-        told[str(name)] = {"images": int(here.sum()), "fitted_to": int((~here).sum()), "findings": found}
     return told

@@ -303,6 +303,8 @@ def evaluation(
     asked = recipe.model_dump(mode="json")
     told = [written.network.weights_sha256, data, json.dumps([software, asked], sort_keys=True)]
     lifting = {finding.name for finding in written.findings if finding.may_lift}
+    folder = run.out / "answers" / "elsewhere"
+    abroad = elsewhere(answers.fitter, cases, seen.rows, seen.labels, tuple(task.targets), recipe, folder)
     return {
         "run_id": hashlib.sha256(" ".join(told).encode()).hexdigest()[:16],
         "unit": task.unit,
@@ -330,17 +332,9 @@ def evaluation(
         "tried": {name: round(value, 4) for name, value in answers.mean_aurocs.items()},
         "kept": answers.way,
         "averaging": averaging(seen.units, answers.kept, recipe),
-        "elsewhere": elsewhere(
-            answers.fitter,
-            cases,
-            seen.rows,
-            seen.labels,
-            tuple(task.targets),
-            recipe,
-            run.out / "answers" / "elsewhere",
-        ),
         "findings": {
-            name: figures | {"lifts": name in lifting, "expert_reads": expert_reads(cases, one)}
+            name: figures
+            | {"elsewhere": abroad[name], "lifts": name in lifting, "expert_reads": expert_reads(cases, one)}
             for name, (one, figures) in judged.items()
         },
         "confirmed": confirmed,

@@ -67,7 +67,8 @@ def test_a_recipe_with_it_does_it_once_for_each_fit_and_the_card_says_so(tmp_pat
     run = Run(RECIPE.model_copy(update=changes), write_cohort(tmp_path / "data", patients=64), tmp_path / "run")
     train(run)
     trunks = {path.name: path.stat().st_mtime_ns for path in (run.out / "pretrained").iterdir()}
-    assert len(trunks) == RECIPE.folds + 1 + len(read_evaluation(run.out / "bundle")["elsewhere"])
+    collections = read_evaluation(run.out / "bundle")["data"]["sources"]
+    assert len(trunks) == RECIPE.folds + 1 + len(collections)
     assert set(read_evaluation(run.out / "bundle")["tried"]) == {"pretrained, head only"}
     assert "first moved without labels (SimCLR, 1 passes)" in (run.out / "bundle" / "CARD.md").read_text()
     for answer in (run.out / "answers").rglob("*.npz"):

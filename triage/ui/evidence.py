@@ -15,7 +15,7 @@ AREAS = {
     "auroc_within_source_and_view": "models.auroc_within_source_and_view",
 }
 """Figures of the file and what they are called."""
-GROUPS = ("by_source", "by_view", "by_label")
+GROUPS = ("by_source", "elsewhere", "by_view", "by_label")
 SHAPES = ("circle", "square", "diamond")
 
 
@@ -96,7 +96,7 @@ def groups(bundle: Evaluated) -> Shown | None:
     say, parts, cells = bundle.say, [], []
     for kind in GROUPS:
         names = sorted({name for finding in bundle.known for name in bundle.of(finding).get(kind, {})})[: len(SHAPES)]
-        if len(names) < 2:
+        if len(names) < (1 if kind == "elsewhere" else 2):
             continue
         legend = [Mark(0, shape=SHAPES[place], name=name) for place, name in enumerate(names)]
         rows = []
@@ -105,7 +105,8 @@ def groups(bundle: Evaluated) -> Shown | None:
             rows.append(Row(finding.label, marks_of([(name, found.get(name, {}).get("auroc")) for name in names])))
             cells += [group_cells(bundle, finding, kind, name, found[name]) for name in names if name in found]
         title = say("models.by", group=say(f"models.{kind}"))
-        words = Words(title, say("models.groups_desc"), say("models.axis_auroc"))
+        about = say("models.elsewhere_desc" if kind == "elsewhere" else "models.groups_desc")
+        words = Words(title, about, say("models.axis_auroc"))
         parts.append((title, areas(bundle, words, rows, legend)))
     if not parts:
         return None
