@@ -1,6 +1,6 @@
 # make app   installs what is needed into .venv and starts the page and the worker
 # make test  installs what tests need into .venv and runs every check
-# make models DATA=FOLDER  trains every bundle anew from the folders cxr_nih, head_ct and oct; about an hour on two processor cores
+# make models DATA=FOLDER  trains every bundle anew from the folders cxr_nih, head_ct and oct; about two hours on two processor cores
 PYTHON ?= python3.11
 DATA ?= ../shared/data
 PY := .venv/bin/python
