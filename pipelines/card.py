@@ -158,7 +158,7 @@ def lifting_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> st
 def by_choice(manifest: BundleManifest) -> str:
     """Which findings change nothing although they might."""
     held = [finding.label for finding in manifest.findings if finding.proposes is None]
-    return f"; {' and '.join(held)} never by choice, whatever the figures are" if held else ""
+    return f"; {' and '.join(held)} never, by choice, whatever the figures" if held else ""
 
 
 def confirmed_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:

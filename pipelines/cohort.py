@@ -130,3 +130,19 @@ def cohort_sha256(cases: Sequence[Case]) -> str:
         digest.update(f"{one.image.name} {one.patient_id} {sorted(one.labels.items())}\n".encode())
         digest.update(hashlib.sha256(one.image.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def patients(cases: Sequence[Case]) -> int:
+    """How many there are."""
+    return len({case.patient_id for case in cases})
+
+
+def ages(cases: Sequence[Case]) -> list[float] | None:
+    """The youngest and the oldest, where ages are known."""
+    known = [case.age_years for case in cases if not np.isnan(case.age_years)]
+    return [min(known), max(known)] if known else None
+
+
+def counts(names: Sequence[str]) -> dict[str, int]:
+    """How often each name occurs."""
+    return {name: names.count(name) for name in sorted(set(names))}

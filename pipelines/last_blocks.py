@@ -3,7 +3,6 @@
 import copy
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,8 @@ class LastBlocks:
     device: str
     pretrained: Path
     """Folder of what pretraining left, where the recipe asks for it; ways that differ after it share it."""
+    features: NDArray[np.float32] | None = None
+    """(variants, images, k): what `start` makes of all images, where nothing is pretrained; ways share it."""
 
     @property
     def variants(self) -> int:
@@ -38,7 +39,7 @@ class LastBlocks:
         """A copy of the network that it starts from, fitted to these images."""
         network = self.begun(rows)
         tail = Tail(network, self.recipe.fixed_blocks).eval()
-        if self.recipe.pretraining is None:
+        if self.features is not None:
             features = self.features[:, rows]
         else:
             features = features_of(tail, self.images, rows, self.recipe.batch, self.device)
@@ -46,15 +47,6 @@ class LastBlocks:
         if self.how is not None:
             fit_tail(network, self.images, rows, self.recipe, self.how, self.device, watch)
         return network
-
-    @cached_property
-    def features(self) -> NDArray[np.float32]:
-        """(variants, images, k): what the network that it starts from makes of all images."""
-        tail, rows = (
-            Tail(self.start.to(self.device), self.recipe.fixed_blocks).eval(),
-            np.arange(len(self.images.sources)),
-        )
-        return features_of(tail, self.images, rows, self.recipe.batch, self.device)
 
     def begun(self, rows: Rows) -> MapNetwork:
         """A copy of the network that it starts from, its last blocks moved by these images alone, without labels, where

@@ -25,10 +25,10 @@ from data_schemas.bundle import BundleManifest, FindingSpec, NetworkSpec, OodSpe
 from data_schemas.errors import TriageError
 from pipelines import chest, head, retina
 from pipelines.card import write_card
-from pipelines.cohort import Case, cohort_sha256, folds_by_patient, label_matrix, set_aside
+from pipelines.cohort import Case, ages, cohort_sha256, counts, folds_by_patient, label_matrix, patients, set_aside
 from pipelines.cross_validation import Curves, Fitter, OutOfFold, cross_validate, statistics_of
 from pipelines.elsewhere import elsewhere
-from pipelines.fit import Rows, start_network
+from pipelines.fit import Rows, Tail, features_of, start_network
 from pipelines.judge import (
     Judged,
     alarms,
@@ -134,9 +134,12 @@ def fitters(cases: Sequence[Case], run: Run) -> dict[str, Fitter]:
         images = gather(task, cases, network, recipe, run.variants or run.out / "variants", run.device, ticked)
     ways: dict[str, TailRecipe | None] = {HEAD_ONLY: None}
     ways |= {f"last blocks and head, {number}": how for number, how in enumerate(recipe.tails, 1)}
-    before = "" if recipe.pretraining is None else "pretrained, "
+    before, features = "pretrained, ", None
+    if recipe.pretraining is None:
+        tail = Tail(network, recipe.fixed_blocks).eval()
+        before, features = "", features_of(tail, images, np.arange(len(cases)), recipe.batch, run.device)
     return {
-        before + way: LastBlocks(network, images, recipe, how, run.device, run.out / "pretrained")
+        before + way: LastBlocks(network, images, recipe, how, run.device, run.out / "pretrained", features)
         for way, how in ways.items()
     }
 
@@ -154,6 +157,9 @@ def conclude(seen: Seen, held: Seen, answers: Answers, run: Run) -> BundleManife
     ood = OodSpec(statistics_sha256="", threshold=choice.threshold, kept=choice.kept)
     net = NetworkSpec(name=recipe.network, arguments={"dropout": recipe.dropout}, weights_sha256="", map_layer="")
     manifest = task.manifest(recipe.side, net, tuple(findings), ood)
+    if recipe.pretraining is not None:
+        origin = f"{manifest.origin.removesuffix('.')}, whose last blocks saw the same images without labels first."
+        manifest = manifest.model_copy(update={"origin": origin})
     confirmed = confirm(manifest, fitter.outputs(final, held.rows, 0)[0] if held.cases else None, held, recipe)
     written = write_bundle(run.out / BUNDLE, manifest, final, statistics_of(features, seen.labels, choice.way))
     told = evaluation(run, written, seen, judged, answers, choice, confirmed)
@@ -348,22 +354,6 @@ def folders(task: Task, outside: Path | None) -> dict[str, Path]:
     if outside is None:
         return {}
     return {kind: outside / PLACES[kind] for kind in task.outside if kind in PLACES}
-
-
-def patients(cases: Sequence[Case]) -> int:
-    """How many there are."""
-    return len({case.patient_id for case in cases})
-
-
-def ages(cases: Sequence[Case]) -> list[float] | None:
-    """The youngest and the oldest, where ages are known."""
-    known = [case.age_years for case in cases if not np.isnan(case.age_years)]
-    return [min(known), max(known)] if known else None
-
-
-def counts(names: Sequence[str]) -> dict[str, int]:
-    """How often each name occurs."""
-    return {name: names.count(name) for name in sorted(set(names))}
 
 
 @contextmanager

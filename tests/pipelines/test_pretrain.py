@@ -16,6 +16,7 @@ from pipelines.recipe import Pretraining, Recipe
 from pipelines.train import Run, train
 from pipelines.variants import gather
 from tests.pipelines.drawn import write_cohort
+from triage.models.bundle import read_manifest
 
 RECIPE = Recipe(task="cxr", side=64, folds=2, variants=3, batch=16)
 
@@ -70,6 +71,7 @@ def test_a_recipe_with_it_does_it_once_for_each_fit_and_the_card_says_so(tmp_pat
     collections = read_evaluation(run.out / "bundle")["data"]["sources"]
     assert len(trunks) == RECIPE.folds + 1 + len(collections)
     assert set(read_evaluation(run.out / "bundle")["tried"]) == {"pretrained, head only"}
+    assert "whose last blocks saw the same images without labels first" in read_manifest(run.out / "bundle").origin
     assert "first moved without labels (SimCLR, 1 passes)" in (run.out / "bundle" / "CARD.md").read_text()
     for answer in (run.out / "answers").rglob("*.npz"):
         answer.unlink()

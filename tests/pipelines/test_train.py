@@ -180,6 +180,13 @@ def test_the_card_says_what_the_evaluation_says(trained):
         assert ("experimental" in line) is not finding.may_lift
 
 
+def test_the_card_names_what_its_author_lets_lift_nothing(trained):
+    manifest = read_manifest(trained)
+    held = manifest.findings[0].model_copy(update={"proposes": None})
+    told = card(manifest.model_copy(update={"findings": (held, *manifest.findings[1:])}), read_evaluation(trained))
+    assert f"{held.label} never, by choice" in told and "by choice" not in card(manifest, read_evaluation(trained))
+
+
 def test_the_same_seed_and_films_give_the_same_weights(trained, tmp_path):
     again = train(Run(TINY, write_cohort(tmp_path / "data", patients=64), tmp_path / "run"))
     assert without_ood(again) == without_ood(read_manifest(trained))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
@@ -166,6 +167,13 @@ def test_the_trail_names_a_finding_as_a_person_does() -> None:
         kind="map shown", actor="reader", fields=fields, sequence=1, at=datetime.now(UTC), previous_hash="", hash="00"
     )
     assert sentence(entry, SAY) == "Reader was shown the map of drusen or cnv (Grad-CAM)"
+
+
+def test_a_finding_that_is_experimental_by_choice_says_so() -> None:
+    nodule = tiny.manifest().findings[0].model_copy(update={"label": "Nodule", "proposes": None})
+    bundle = Evaluated(tiny.manifest().model_copy(update={"findings": (nodule,)}), {}, SAY)
+    low = f"{nodule.evidence.low:.2f}"
+    assert f"Nodule (to lift nothing is its author's choice; lower bound {low})" in unescape(datasheet.summary(bundle))
 
 
 def test_gates_are_told_with_the_bundles_own_limits() -> None:

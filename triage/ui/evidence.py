@@ -110,9 +110,12 @@ def groups(bundle: Evaluated) -> Shown | None:
         parts.append((title, areas(bundle, words, rows, legend)))
     if not parts:
         return None
+    about = say("models.groups_desc")
+    if any(bundle.of(finding).get("elsewhere") for finding in bundle.known):
+        about = f"{about} {say('models.elsewhere_desc')}"
     names_of_columns = ("finding", "group", "auroc", "sensitivity", "specificity", "with_it", "without_it")
     figures = table([say(f"models.{name}") for name in names_of_columns], cells, numbers=(3, 4, 5, 6))
-    return Shown(say("models.groups"), say("models.groups_desc"), parts, folded(say, figures))
+    return Shown(say("models.groups"), about, parts, folded(say, figures))
 
 
 def group_cells(
