@@ -80,6 +80,20 @@ def test_the_line_of_a_model_leads_to_its_sheet(tab: Page, running: Running) -> 
     expect(sheet).to_be_in_viewport()
 
 
+def test_an_address_that_points_to_a_sheet_leads_there_and_then_the_reader_scrolls(tab: Page, running: Running) -> None:
+    models(tab, running)
+    tab.goto("about:blank")
+    tab.goto(f"{running.page.url}/models#model-without")
+    sheet = tab.locator("#model-without")
+    expect(sheet).to_be_in_viewport()
+    expect(tab.get_by_role("region", name="Operating point of a finding, Tiny random network")).to_be_visible()
+    expect(sheet).to_be_in_viewport()
+    tab.mouse.move(700, 500)
+    tab.mouse.wheel(0, -20_000)
+    expect(tab.get_by_role("region", name="Operating point of a finding, Tiny random network")).to_be_in_viewport()
+    expect(sheet).not_to_be_in_viewport()
+
+
 def figure(region: Locator, name: str, column: int = 0) -> str:
     return region.locator(f'[data-figure="{name}"] td').nth(column).inner_text()
 

@@ -112,7 +112,7 @@ def test_it_goes_on_while_other_pages_are_read_and_leaving_asks_first(tab: Page,
     show(tab, quiet)
     choose(tab, films(tmp_path / "sent", 200))
     tab.get_by_role("link", name="Models").click()
-    expect(tab.get_by_text("Verification")).to_be_visible()
+    expect(tab.get_by_text("Verification").first).to_be_visible()
     assert tab.evaluate("'uploading' in document.documentElement.dataset"), "still under way"
     asked: list[str] = []
 

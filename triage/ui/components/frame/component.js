@@ -2,6 +2,7 @@
 // @ts-check
 import { el, ending, instanceOf, say, settle } from "../shared.js";
 import { faultOf, stuck } from "./notice.js";
+import { Pointed } from "./pointed.js";
 
 const POLL_MS = 4000;
 const PATIENCE_MS = 8000;
@@ -17,6 +18,7 @@ class Frame {
     this.lost = 0; // questions in a row that were answered while Streamlit's connection was lost
     this.timer = 0;
     this.asking = false;
+    this.pointed = new Pointed();
     this.text = el("p", { class: "text" });
     this.bar = el("div", { class: "bar hidden" }, this.text);
     // The live region must be there before its text is, or screen readers do not hear of it.
@@ -35,6 +37,7 @@ class Frame {
     this.timer = window.setInterval(this.seen, POLL_MS);
     document.addEventListener("visibilitychange", this.seen);
     this.room.observe(this.bar);
+    this.pointed.start();
     void this.ask();
   }
 
@@ -42,6 +45,7 @@ class Frame {
     window.clearInterval(this.timer);
     document.removeEventListener("visibilitychange", this.seen);
     this.room.disconnect();
+    this.pointed.stop();
     this.timer = 0;
   }
 
