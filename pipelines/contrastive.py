@@ -27,8 +27,13 @@ def contrast(
 ) -> list[float]:
     """Moves the network's last blocks in place by these images; gives the mean loss of each epoch.
 
-    Raises TriageError for fewer images than a batch.
+    A variant into which a finding was painted is not like its image, and is left out. Raises TriageError for fewer
+    images than a batch.
     """
+    unpainted = ~images.painted()
+    count = unpainted.sum(axis=0)
+    choice = np.argsort(~unpainted, axis=0, kind="stable")  # (variants, images): of each image those to choose from
+    rows = rows[count[rows] > 1]
     if len(rows) < recipe.batch:
         raise TriageError(f"{len(rows)} images are fewer than one batch of {recipe.batch}; set a smaller batch")
     torch.manual_seed(recipe.seed)
@@ -47,11 +52,11 @@ def contrast(
         order = random.permutation(rows)
         for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
             some = order[start : start + recipe.batch]
-            first = random.integers(0, len(images.activations), len(some))
-            second = (first + random.integers(1, len(images.activations), len(some))) % len(images.activations)
+            first = random.integers(0, count[some])
+            second = (first + random.integers(1, count[some])) % count[some]
             pair = [
                 projection(tail.features(images.drawn(which, some).to(device, memory_format=torch.channels_last)))
-                for which in (first, second)
+                for which in (choice[first, some], choice[second, some])
             ]
             value = alike(*pair)
             optimiser.zero_grad()

@@ -96,6 +96,11 @@ class Images:
             found.append((target, weights))
         return found
 
+    def painted(self) -> NDArray[np.bool_]:
+        """(variants, images): which show a finding that the image itself does not have."""
+        found: NDArray[np.bool_] = ((self.labels == 1) & (self.labels[0] == 0)).any(axis=2)
+        return found
+
     def drawn(self, variants: NDArray[np.int64], rows: Rows) -> Tensor:
         """Activations (n, c, h, w), float32, of these images, one variant each."""
         chosen = [self.activations[variant][row] for variant, row in zip(variants, rows, strict=True)]

@@ -66,8 +66,7 @@ class LastBlocks:
 
     def painted(self, rows: Rows, variant: int) -> NDArray[np.bool_]:
         """(n,): which of these images' variants show a finding that the image does not have."""
-        labels = self.images.labels
-        found: NDArray[np.bool_] = ((labels[variant, rows] == 1) & (labels[0, rows] == 0)).any(axis=1)
+        found: NDArray[np.bool_] = self.images.painted()[variant, rows]
         return found
 
     def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -63,6 +63,24 @@ def test_images_that_a_network_is_not_fitted_to_leave_no_trace_in_it(tmp_path):
     assert not torch.equal(fitted[0]["trunk._conv_head.weight"], start.state_dict()["trunk._conv_head.weight"])
 
 
+def test_a_variant_into_which_a_finding_was_painted_is_not_alike_and_an_image_of_which_no_other_is_left_is_left_out(
+    tmp_path,
+):
+    cases = TASK.read(write_cohort(tmp_path / "data"))
+    network = start_network(RECIPE, len(TASK.targets), TASK.channels)
+    images = gather(TASK, cases, network, RECIPE, tmp_path / "variants", "cpu")
+    labels, activations = images.labels.copy(), tuple(part.copy() for part in images.activations)
+    labels[:, :20, 0] = 0
+    for variant, painted in ((1, slice(0, 10)), (2, slice(5, 15))):
+        labels[variant, painted, 0] = 1
+        activations[variant][painted] = np.nan
+    for part in activations:
+        part[5:10] = np.nan
+    some = replace(images, labels=labels, activations=activations)
+    losses = contrast(network, some, np.arange(len(cases)), RECIPE, Pretraining(epochs=2, rate=1e-3), "cpu")
+    assert np.isfinite(losses).all()
+
+
 def test_a_recipe_with_it_does_it_once_for_each_fit_and_the_card_says_so(tmp_path):
     changes = {"pretraining": Pretraining(epochs=1, rate=1e-3), "tails": (), "resamples": 40, "batch": 8}
     run = Run(RECIPE.model_copy(update=changes), write_cohort(tmp_path / "data", patients=64), tmp_path / "run")
