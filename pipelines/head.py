@@ -26,7 +26,7 @@ from pipelines.cohort import Case
 from pipelines.task import Grey, Target, Task, grey_of
 from triage.images.pixels import Look, StoredPixels
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 MEAN, STD = 127 / 255, 128 / 255
 """What the ImageNet weights expect of values from 0 to 1."""
 WINDOW = (40.0, 120.0)

@@ -124,7 +124,7 @@ def as_seen(values: Field, pixel_mm: float) -> Field:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), max(0.55 / pixel_mm, 0.3)), np.float32)
 
 
-def grain(random: np.random.Generator, side: int, deviation: float = 4.0) -> Field:
+def grain(random: np.random.Generator, side: int, deviation: float = 3.0) -> Field:
     """Noise as a soft kernel leaves it: alike in neighbouring pixels."""
     rough = cv2.GaussianBlur(random.standard_normal((side, side)).astype(np.float32), (0, 0), 0.9)
     return np.asarray(deviation * rough / rough.std(), np.float32)
