@@ -41,8 +41,8 @@ class Phantom:
     """An exposure without a body."""
     priority: str = ""
     seed: int = 0
-    """Of everything that varies at random. Those below were chosen among 24 so that the shipped model finds lung oedema,
-    which nobody drew, at most in the chest with an opacity; drawn chests lie near that operating point."""
+    """Of everything that varies at random. Those below were chosen among 24 so that the shipped model finds lung
+    oedema, which nobody drew, at most in the chest with an opacity; drawn chests lie near that operating point."""
 
 
 PHANTOMS = (
