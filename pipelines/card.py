@@ -39,7 +39,7 @@ def card(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
         "## How well it does on patients it did not see",
         findings_table(manifest, evaluation),
         lifting_words(manifest, evaluation),
-        "## On patients set aside before anything was tried",
+        "## On patients set aside",
         confirmed_table(manifest, evaluation),
         "## By collection, view and kind of label (AUROC)",
         groups_table(manifest, evaluation),
@@ -145,7 +145,7 @@ def lifting_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> st
     return (
         f"{evaluation['recipe']['folds']}-fold cross-validation by patient ({data['patients']} patients; a {unit} "
         "whose label is not known is left out); 95 % intervals draw whole patients. A finding changes the "
-        f"order only where the lower bound of the lower of the first two AUROCs is at least {EVIDENCE_FLOOR:.2f}"
+        f"order only where the lowest bound of the first three AUROCs is at least {EVIDENCE_FLOOR:.2f}"
         f"{by_choice(manifest)}. At the operating points, at least one such finding acts on "
         f"{share(alarms['of_films_without_abnormality'])} of those without abnormality and on "
         f"{share(alarms['of_abnormal_films'])} of the abnormal ones. Operating points were chosen on the same "
@@ -181,9 +181,9 @@ def confirmed_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> 
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return (
-        f"{confirmed['patients']} patients with {confirmed['images']} images, drawn by a hash of their number; neither "
-        "the weights nor any choice has seen them, and they are looked at once, with the shipped weights and operating "
-        "points.\n\n" + "\n".join(lines)
+        f"{confirmed['patients']} patients with {confirmed['images']} images, drawn by a hash of their number. Neither "
+        "these weights nor any choice made for them has seen them; they are measured with the final weights and "
+        "operating points. Versions before this one may have been measured on the same patients.\n\n" + "\n".join(lines)
     )
 
 

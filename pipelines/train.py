@@ -26,7 +26,7 @@ from data_schemas.errors import TriageError
 from pipelines import chest, head, retina
 from pipelines.card import write_card
 from pipelines.cohort import Case, ages, cohort_sha256, counts, folds_by_patient, label_matrix, patients, set_aside
-from pipelines.cross_validation import Curves, Fitter, OutOfFold, cross_validate, statistics_of
+from pipelines.cross_validation import Fitter, OutOfFold, cross_validate, statistics_of
 from pipelines.elsewhere import elsewhere
 from pipelines.fit import Rows, Tail, features_of, start_network
 from pipelines.judge import (
@@ -45,12 +45,14 @@ from pipelines.last_blocks import LastBlocks
 from pipelines.outside import outside_images
 from pipelines.recipe import Recipe, read_recipe
 from pipelines.recipe import Tail as TailRecipe
-from pipelines.run_folder import BUNDLE, OUT_OF_FOLD, add_curve, draw_curves, opened_run, write_out_of_fold
+from pipelines.run_folder import BUNDLE, OUT_OF_FOLD, draw_curves, opened_run, write_out_of_fold
 from pipelines.scaling import SCALINGS, at_specificity, calibrated, calibrated_by_others
 from pipelines.shut_out import Choice, choose_way, outside_table
+from pipelines.starting_weights import starting_words
 from pipelines.task import Task
 from pipelines.units import Units, slices_of, units_of
 from pipelines.variants import gather
+from pipelines.watch import curves_of
 from pipelines.whole import WholeNetwork
 from triage.models.bundle_files import write_bundle
 
@@ -157,9 +159,8 @@ def conclude(seen: Seen, held: Seen, answers: Answers, run: Run) -> BundleManife
     ood = OodSpec(statistics_sha256="", threshold=choice.threshold, kept=choice.kept)
     net = NetworkSpec(name=recipe.network, arguments={"dropout": recipe.dropout}, weights_sha256="", map_layer="")
     manifest = task.manifest(recipe.side, net, tuple(findings), ood)
-    if recipe.pretraining is not None:
-        origin = f"{manifest.origin.removesuffix('.')}, whose last blocks saw the same images without labels first."
-        manifest = manifest.model_copy(update={"origin": origin})
+    began = starting_words(recipe, not isinstance(fitter, WholeNetwork) or fitter.how.imagenet)
+    manifest = manifest.model_copy(update={"origin": f"{manifest.origin} {began}"})
     confirmed = confirm(manifest, fitter.outputs(final, held.rows, 0)[0] if held.cases else None, held, recipe)
     written = write_bundle(run.out / BUNDLE, manifest, final, statistics_of(features, seen.labels, choice.way))
     told = evaluation(run, written, seen, judged, answers, choice, confirmed)
@@ -190,33 +191,15 @@ def compare(ways: Mapping[str, Fitter], seen: Seen, run: Run) -> Answers:
     tried, means = {}, {}
     for way, fitter in ways.items():
         folder = run.out / "answers" / way.replace(",", "").replace(" ", "_")
-        tried[way] = cross_validate(fitter, seen.rows, seen.labels, seen.folds, folder, curves_of(run, way))
+        tried[way] = cross_validate(
+            fitter, seen.rows, seen.labels, seen.folds, folder, curves_of(run.out, way, tensorboard=run.tensorboard)
+        )
         means[way] = mean_auroc(seen.units.logits(tried[way].logits), seen.units.labels)
         copied = mean_auroc(seen.units.logits(tried[way].averaged), seen.units.labels)
         said("%s: mean AUROC %.4f, averaged over %d changed copies %.4f", way, means[way], fitter.variants - 1, copied)
     best = max(means, key=lambda way: means[way])
     said("%s is kept", best)
     return Answers(tried[best], best, ways[best], means)
-
-
-def curves_of(run: Run, way: str) -> Curves:
-    """Sets each epoch down in curves.csv, and for TensorBoard where that is wanted."""
-    writer = None
-    if run.tensorboard:
-        from torch.utils.tensorboard import SummaryWriter
-
-        writer = SummaryWriter(str(run.out / "tensorboard" / way))
-
-    def told(fold: int, epoch: int, loss: float, logits: NDArray[np.float32], labels: NDArray[np.float32]) -> None:
-        area = mean_auroc(logits.astype(np.float64), labels)
-        row = {"way": way, "fold": fold, "epoch": epoch, "training_loss": round(loss, 5), "mean_auroc": round(area, 4)}
-        add_curve(run.out, row)
-        said("%s, fold %d, epoch %d: loss %.4f, mean AUROC of patients not seen %.4f", way, fold, epoch, loss, area)
-        if writer is not None:
-            writer.add_scalar(f"fold {fold}/loss", loss, epoch)
-            writer.add_scalar(f"fold {fold}/mean AUROC", area, epoch)
-
-    return told
 
 
 def calibrate(
@@ -310,6 +293,10 @@ def evaluation(
     told = [written.network.weights_sha256, data, json.dumps([software, asked], sort_keys=True)]
     lifting = {finding.name for finding in written.findings if finding.may_lift}
     folder = run.out / "answers" / "elsewhere"
+    acts = {
+        finding.name: calibrated(finding.calibration, logits) >= finding.operating_point
+        for finding, logits in zip(written.findings, answers.kept.logits.T.astype(np.float64), strict=True)
+    }
     abroad = elsewhere(answers.fitter, cases, seen.rows, seen.labels, tuple(task.targets), recipe, folder)
     return {
         "run_id": hashlib.sha256(" ".join(told).encode()).hexdigest()[:16],
@@ -340,8 +327,9 @@ def evaluation(
         "averaging": averaging(seen.units, answers.kept, recipe),
         "findings": {
             name: figures
-            | {"elsewhere": abroad[name], "lifts": name in lifting, "expert_reads": expert_reads(cases, one)}
-            for name, (one, figures) in judged.items()
+            | {"elsewhere": abroad[name], "lifts": name in lifting}
+            | {"expert_reads": expert_reads(cases, name, acts[name])}
+            for name, (_, figures) in judged.items()
         },
         "confirmed": confirmed,
         "alarms": alarms({name: one for name, (one, _) in judged.items()}, lifting, task.overall),

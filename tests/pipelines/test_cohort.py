@@ -60,11 +60,15 @@ def test_a_neighbour_of_opacity_leaves_opacity_unknown(tmp_path):
     assert labels_of(tmp_path / "c", "Atelectasis|Infiltration")["opacity"] == 1
 
 
-def test_expert_reads_stay_out_of_the_labels(tmp_path):
-    write_manifest(tmp_path, [row(0, expert_pneumothorax="YES", expert_airspace_opacity="NO")])
-    case = read_cohort(tmp_path)[0]
-    assert case.expert == {"pneumothorax": 1.0, "opacity": 0.0}
-    assert case.labels["pneumothorax"] == 0
+def test_a_label_that_experts_contradict_is_not_believed_and_none_is_taken_from_them(tmp_path):
+    read = {"expert_pneumothorax": "YES", "expert_airspace_opacity": "NO", "expert_nodule_or_mass": "NO"}
+    write_manifest(tmp_path, [row(0, labels="No Finding", **read), row(1, labels="Infiltration|Mass", **read)])
+    clean, diseased = read_cohort(tmp_path)
+    assert clean.expert == {"pneumothorax": 1.0, "opacity": 0.0, "nodule_or_mass": 0.0}
+    assert math.isnan(clean.labels["pneumothorax"]) and math.isnan(clean.labels["abnormal"])
+    assert (clean.labels["opacity"], clean.labels["effusion"]) == (0, 0)
+    assert all(math.isnan(diseased.labels[name]) for name in ("pneumothorax", "opacity", "nodule_or_mass"))
+    assert diseased.labels["abnormal"] == 1
 
 
 def test_the_hash_knows_every_label_and_byte(tmp_path):

@@ -3,8 +3,10 @@
 evaluation.json is written by pipelines.evaluate (and by training). Of it this module reads
     bundle.weights_sha256                                  the weights that it speaks of
     findings.NAME.positives, .negatives                    images, or patients where slices are pooled
-    findings.NAME.auroc, .auroc_within_source              each with value, low and high; the 95 % interval by patient
-The evidence of a finding is the one of the two with the lower bound: one that knows the source gains nothing by it.
+    findings.NAME.auroc, .auroc_within_source, .auroc_within_source_and_view
+                                                           each with value, low and high; the 95 % interval by patient
+The evidence of a finding is the one of the three with the lowest bound: one that knows the source, or the view, gains
+nothing by it.
 """
 
 from pathlib import Path
@@ -34,11 +36,16 @@ class Figures(BaseModel):
     negatives: int
     auroc: Area
     auroc_within_source: Area | None = None
+    auroc_within_source_and_view: Area | None = None
 
     def area(self) -> tuple[str, Area] | None:
-        """The more cautious of the two, with what it is over; None where neither could be measured."""
-        both = {"all pairs of images": self.auroc, "pairs of images of one source": self.auroc_within_source}
-        measured = [(over, one) for over, one in both.items() if one is not None and one.low is not None]
+        """The most cautious of the three, with what it is over; None where none could be measured."""
+        areas = {
+            "all pairs of images": self.auroc,
+            "pairs of images of one source": self.auroc_within_source,
+            "pairs of images of one source and view": self.auroc_within_source_and_view,
+        }
+        measured = [(over, one) for over, one in areas.items() if one is not None and one.low is not None]
         return min(measured, key=lambda found: found[1].low or 0.0) if measured else None
 
 

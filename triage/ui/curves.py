@@ -1,14 +1,18 @@
 """Sensitivity and specificity at the operating points, and the whole curves behind them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
+
+import numpy as np
 
 from data_schemas.bundle import FindingSpec
 from triage.ui.evaluated import Evaluated, Shown, between, folded, has_value, ranged, share, table
 from triage.ui.plots import Guide, Line, Mark, Point, Square, Words, histogram, square
 
 DIAGONAL = Line(((0.0, 0.0), (1.0, 1.0)), faint=True)
+EDGES = [place / 20 for place in range(21)]
+"""Of the bins of a histogram."""
 
 
 def points(bundle: Evaluated) -> Shown | None:
@@ -18,14 +22,13 @@ def points(bundle: Evaluated) -> Shown | None:
     if not marked:
         return None
     drawn = [point for finding in marked if (point := operating_point(bundle, finding))]
-    with_curves = any("curves" in bundle.of(finding) for finding in marked)
     words = Words(
         say("models.points"), say("models.points_desc"), say("models.axis_false"), say("models.axis_sensitivity")
     )
     head = ("finding", "own_point", "sensitivity", "specificity", "auprc", "prevalence", "calibration_error")
     cells = [point_cells(bundle, finding) for finding in marked]
     figures = table([say(f"models.{name}") for name in head], cells, numbers=(1, 5, 6))
-    note = "" if with_curves else f'<p class="t-dim">{escape(say("models.curves_none"))}</p>'
+    note = "" if with_curves(bundle) else f'<p class="t-dim">{escape(say("models.curves_none"))}</p>'
     plot = square(Square(words, (DIAGONAL,), drawn), side=300.0)
     return Shown(words.title, words.description, (("", plot),), note + folded(say, figures))
 
@@ -61,81 +64,100 @@ def point_cells(bundle: Evaluated, finding: FindingSpec) -> tuple[str, ...]:
     )
 
 
-def curves(bundle: Evaluated) -> list[Shown]:
-    """ROC, precision and recall, reliability and probabilities of each finding, where the file holds them."""
-    say, parts = bundle.say, []
-    for finding in bundle.known:
-        found = bundle.of(finding).get("curves")
-        if found:
-            plots = [draw(bundle, finding, found) for draw in (roc, precision, reliability, probabilities)]
-            title = say("models.curves", finding=finding.label)
-            parts.append(Shown(title, say("models.curves_desc"), plots, curve_table(bundle, found)))
-    return parts
+def curves(bundle: Evaluated, finding: FindingSpec) -> Shown:
+    """ROC, precision and recall, probabilities and reliability of a finding whose curve the file holds."""
+    figures = bundle.of(finding)
+    reliable = figures.get("reliability", [])
+    plots = [draw(bundle, finding, figures["curve"]) for draw in (roc, precision, probabilities)]
+    if reliable:
+        plots.append(reliability(bundle, finding, reliable))
+    return Shown("", "", plots, reliability_table(bundle, reliable) if reliable else "")
 
 
-def roc(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
+def with_curves(bundle: Evaluated) -> list[FindingSpec]:
+    """The findings whose curve the file holds."""
+    return [finding for finding in bundle.known if bundle.of(finding).get("curve")]
+
+
+def roc(bundle: Evaluated, finding: FindingSpec, curve: Mapping[str, Any]) -> tuple[str, str]:
     """Sensitivity against 1 - specificity, with its band and the operating point."""
-    say, curve = bundle.say, found["roc"]
+    say = bundle.say
     words = Words(
         say("models.roc"), say("models.roc_desc", finding=finding.label),
         say("models.axis_false_short"), say("models.axis_sensitivity"),
     )  # fmt: skip
-    line = Line(list(zip(curve["false"], curve["true"], strict=True)), band=[tuple(one) for one in curve["band"]])
+    false = [1 - value for value in curve["specificity"]]
+    band = list(zip(false, curve["sensitivity_low"], curve["sensitivity_high"], strict=True))
+    line = Line([(1.0, 1.0), *zip(false, curve["sensitivity"], strict=True), (0.0, 0.0)], band=band)
     point = operating_point(bundle, finding)
     marked = [Point("", point.x, point.y)] if point else []
     return words.title, square(Square(words, (DIAGONAL, line), marked))
 
 
-def precision(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
+def precision(bundle: Evaluated, finding: FindingSpec, curve: Mapping[str, Any]) -> tuple[str, str]:
     """Precision against recall, with the share that has it as the line of chance."""
-    say, curve, figures = bundle.say, found["pr"], bundle.of(finding)
+    say, figures = bundle.say, bundle.of(finding)
     words = Words(
         say("models.pr"), say("models.pr_desc", finding=finding.label),
         say("models.axis_recall"), say("models.axis_precision"),
     )  # fmt: skip
-    images = figures["positives"] + figures["negatives"]
-    chance = figures["positives"] / images
-    line = Line(list(zip(curve["recall"], curve["precision"], strict=True)))
-    at = found["operating_point"]
-    point = Point("", Mark(at["recall"]), Mark(at["precision"], filled=finding.may_lift, shape="square"))
+    chance = figures["positives"] / (figures["positives"] + figures["negatives"])
+    acted = [one for one in zip(curve["sensitivity"], curve["specificity"], strict=True) if one != (0.0, 1.0)]
+    line = Line([(found, right(found, left, chance)) for found, left in acted])
+    marked = []
+    if operating_point(bundle, finding):
+        at, left = figures["sensitivity"]["value"], figures["specificity"]["value"]
+        mark = Mark(right(at, left, chance), filled=finding.may_lift, shape="square")
+        marked = [Point("", Mark(at), mark)] if (at, left) != (0.0, 1.0) else []
     level = Line(((0.0, chance), (1.0, chance)), faint=True)
-    return words.title, square(Square(words, (level, line), (point,)))
+    return words.title, square(Square(words, (level, line), marked))
 
 
-def reliability(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
+def right(sensitivity: float, specificity: float, prevalence: float) -> float:
+    """Share of what is acted on that has the finding (Bayes' rule), of something acted on."""
+    hits = sensitivity * prevalence
+    return hits / (hits + (1 - specificity) * (1 - prevalence))
+
+
+def reliability(bundle: Evaluated, finding: FindingSpec, bins: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """Found share against stated probability."""
     say = bundle.say
     words = Words(
         say("models.reliability"), say("models.reliability_desc", finding=finding.label),
         say("models.axis_stated"), say("models.axis_found"),
     )  # fmt: skip
-    marked = [
-        Point("", Mark(one["stated"]), Mark(one["found"], one["low"], one["high"])) for one in found["reliability"]
-    ]
+    marked = [Point("", Mark(one["stated"]), Mark(one["found"], one["low"], one["high"])) for one in bins]
     return words.title, square(Square(words, (DIAGONAL,), marked))
 
 
-def probabilities(bundle: Evaluated, finding: FindingSpec, found: Mapping[str, Any]) -> tuple[str, str]:
+def probabilities(bundle: Evaluated, finding: FindingSpec, curve: Mapping[str, Any]) -> tuple[str, str]:
     """Which probabilities those without the finding get, and those with it."""
-    say, counts = bundle.say, found["histogram"]
+    say = bundle.say
     words = Words(
         say("models.histogram"), say("models.histogram_desc", finding=finding.label),
         say("models.axis_probability"), say("models.axis_films"),
     )  # fmt: skip
-    series = []
-    for name, key in (("models.without_it", "without"), ("models.with_it", "with")):
-        total = sum(counts[key]) or 1
-        series.append((say(name), [count / total for count in counts[key]]))
+    without = [1 - value for value in curve["specificity"]]
+    series = [
+        (say(name), between_edges(curve["probability"], above))
+        for name, above in (("models.without_it", without), ("models.with_it", curve["sensitivity"]))
+    ]
     guide = Guide(finding.operating_point, say("models.own_point").lower(), strong=True)
-    return words.title, histogram(words, counts["edges"], series, guide)
+    return words.title, histogram(words, EDGES, series, guide)
 
 
-def curve_table(bundle: Evaluated, found: Mapping[str, Any]) -> str:
+def between_edges(thresholds: Sequence[float], above: Sequence[float]) -> list[float]:
+    """Share in each bin of EDGES, where `above` is the share at or above each threshold; even between two of them."""
+    reached = np.interp(EDGES, [0.0, *thresholds, 1.0], [1.0, *above, 0.0])
+    return [float(share) for share in -np.diff(reached)]
+
+
+def reliability_table(bundle: Evaluated, bins: Sequence[Mapping[str, Any]]) -> str:
     """The reliability's figures; the other curves' areas stand in the tables above."""
     say = bundle.say
     head = [say(f"models.{name}") for name in ("axis_stated", "axis_found", "interval", "number")]
     rows = [
         (f"{one['stated']:.3f}", f"{one['found']:.3f}", between(say, one["low"], one["high"]), f"{one['images']:,}")
-        for one in found["reliability"]
+        for one in bins
     ]
     return folded(say, table(head, rows, numbers=(0, 1, 3)))

@@ -64,18 +64,35 @@ def sheet(
     )
     for place, shown in enumerate(parts_of(bundle, verified)):
         st.html(head(shown))
-        if shown.plots:
-            plots = [{"title": title, "svg": svg} for title, svg in shown.plots]
-            part("plots")(key=f"plots-{manifest.name}-{place}", data={"plots": plots})
-        if shown.figures:
-            st.html(f'<div class="t-sheet t-part">{shown.figures}</div>')
+        drawn(shown, f"plots-{manifest.name}-{place}")
         if place == 0:
             operating_points(bundle, points)
             rescreen.offer(manifest.name, groups, say)
+            curves_of_one(bundle)
     card = folder / "CARD.md"
     if card.exists():
         with st.expander(say("models.card")):
             st.markdown(card.read_text(encoding="utf-8"))
+
+
+def drawn(shown: Shown, key: str) -> None:
+    """Plots of a part and the same figures below."""
+    if shown.plots:
+        part("plots")(key=key, data={"plots": [{"title": title, "svg": svg} for title, svg in shown.plots]})
+    if shown.figures:
+        st.html(f'<div class="t-sheet t-part">{shown.figures}</div>')
+
+
+def curves_of_one(bundle: Evaluated) -> None:
+    """The curves of a finding that the reader chooses; of all at once there would be dozens."""
+    findings = {finding.label: finding for finding in curves.with_curves(bundle)}
+    if not findings:
+        return
+    say, name = bundle.say, bundle.manifest.name
+    st.html(head(Shown(say("models.curves"), say("models.curves_desc"))))
+    with st.container(horizontal=True):
+        chosen = st.selectbox(say("models.finding"), list(findings), key=f"curves-{name}", width=320)
+    drawn(curves.curves(bundle, findings[chosen]), f"plots-{name}-{chosen}")
 
 
 def operating_points(bundle: Evaluated, points: Sequence[SitePoint]) -> None:
@@ -102,7 +119,6 @@ def parts_of(bundle: Evaluated, verified: str) -> list[Shown]:
         Shown(say("models.gates"), figures=datasheet.gates(bundle)),
         evidence.stopped(bundle),
         curves.points(bundle),
-        *curves.curves(bundle),
         evidence.measures(bundle),
         evidence.groups(bundle),
         Shown(say("models.background"), figures=datasheet.background(bundle)),
