@@ -2,7 +2,7 @@
 
 train                 recipe, task (chest, head, retina), cohort, units; variants, augment, bleeds, starting_weights;
                       fit, whole (losses, optimisers), cross_validation; scaling, judge; outside, shut_out; card;
-                      run_folder
+                      run_folder, watch
 pretrain, few_shot    the same first steps as train
 compare               answers of finished runs
 calibrate             answers of a finished run; scaling, plots

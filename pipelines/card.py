@@ -252,7 +252,7 @@ def refused(evaluation: Mapping[str, Any]) -> str:
 
 def failures(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     """What is known to go wrong."""
-    weak = [finding.label for finding in manifest.findings if not finding.may_lift]
+    weak = [finding.label for finding in manifest.findings if finding.proposes and not finding.may_lift]
     data = evaluation["data"]
     lines = list(evaluation["known_limits"])
     if data["mined_opacities_read_again"]:

@@ -80,18 +80,37 @@ def test_the_line_of_a_model_leads_to_its_sheet(tab: Page, running: Running) -> 
     expect(sheet).to_be_in_viewport()
 
 
+GROWS = """() => {
+  const more = document.createElement("div");
+  more.style.height = "3000px";
+  document.querySelector('[data-testid="stMainBlockContainer"]').prepend(more);
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())));
+}"""
+
+
 def test_an_address_that_points_to_a_sheet_leads_there_and_then_the_reader_scrolls(tab: Page, running: Running) -> None:
     models(tab, running)
     tab.goto("about:blank")
     tab.goto(f"{running.page.url}/models#model-without")
     sheet = tab.locator("#model-without")
     expect(sheet).to_be_in_viewport()
-    expect(tab.get_by_role("region", name="Operating point of a finding, Tiny random network")).to_be_visible()
+    expect(sheet).to_be_focused()
+    tab.evaluate(GROWS)
     expect(sheet).to_be_in_viewport()
     tab.mouse.move(700, 500)
-    tab.mouse.wheel(0, -20_000)
-    expect(tab.get_by_role("region", name="Operating point of a finding, Tiny random network")).to_be_in_viewport()
+    tab.mouse.wheel(0, -200)
+    tab.evaluate(GROWS)
+    tab.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollTo(0, 0)")
+    tab.evaluate(GROWS)
     expect(sheet).not_to_be_in_viewport()
+    link = tab.locator('a[href="#model-without"]')
+    link.click()
+    expect(sheet).to_be_in_viewport()
+    tab.evaluate(GROWS)
+    expect(sheet).to_be_in_viewport()
+    tab.evaluate("location.hash = '#50%'")
+    tab.evaluate(GROWS)
+    expect(tab.get_by_role("heading", name="Curves of a finding")).to_have_count(1)
 
 
 def figure(region: Locator, name: str, column: int = 0) -> str:
@@ -135,6 +154,19 @@ def test_at_another_prevalence_sensitivity_stays_and_what_follows_changes(tab: P
     assert float(figure(region, "misses")) == pytest.approx(1000 * (1 - found) * 0.02, abs=0.2)
     region.get_by_label("Finding", exact=True).select_option("nodule")
     expect(region.get_by_text("it does not affect the order")).to_be_visible()
+
+
+def test_the_curves_of_a_finding_are_drawn_when_it_is_chosen(tab: Page, running: Running) -> None:
+    models(tab, running)
+    expect(tab.get_by_role("heading", name="Curves of a finding")).to_have_count(1)
+    expect(tab.locator("svg desc", has_text="recall of Effusion")).to_have_count(1)
+    expect(tab.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+    chosen = tab.get_by_test_id("stSelectbox").get_by_role("combobox")
+    chosen.scroll_into_view_if_needed()
+    chosen.click()
+    tab.get_by_role("option", name="Nodule").and_(tab.locator("[data-key]")).click()
+    expect(tab.locator("svg desc", has_text="recall of Nodule")).to_have_count(1)
+    expect(tab.locator("svg desc", has_text="recall of Effusion")).to_have_count(0)
 
 
 def test_a_model_without_curves_says_so_in_a_sentence(tab: Page, running: Running) -> None:

@@ -69,10 +69,10 @@ def test_a_finding_that_claims_more_than_was_measured_is_refused(
         check_evidence(write(tmp_path, evaluation), made)
 
 
-def test_the_lower_of_the_two_areas_counts(made: BundleManifest, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["auroc_within_source", "auroc_within_source_and_view"])
+def test_the_lowest_of_the_three_areas_counts(made: BundleManifest, tmp_path: Path, name: str) -> None:
     evaluation = tiny.evaluation(made)
-    within = {"value": 0.78, "low": 0.71, "high": 0.85}
-    evaluation["findings"]["effusion"]["auroc_within_source"] = within
+    evaluation["findings"]["effusion"][name] = {"value": 0.78, "low": 0.71, "high": 0.85}
     with pytest.raises(BundleError, match="effusion"):
         check_evidence(write(tmp_path, evaluation), made)
     cautious = made.findings[0].model_copy(

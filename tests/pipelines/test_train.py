@@ -60,11 +60,25 @@ def test_the_curve_passes_through_the_operating_point(trained):
             assert found >= here if point <= finding.operating_point else found <= here
 
 
+def test_reliability_is_told_of_every_image_once(trained):
+    evaluation = read_evaluation(trained)
+    for finding in read_manifest(trained).findings:
+        figures = evaluation["findings"][finding.name]
+        bins = figures["reliability"]
+        assert sum(one["images"] for one in bins) == figures["positives"] + figures["negatives"]
+        assert sum(one["images"] * one["found"] for one in bins) == pytest.approx(figures["positives"], abs=0.1)
+        assert [one["stated"] for one in bins] == sorted(one["stated"] for one in bins)
+        assert all(0 <= one["low"] <= one["found"] <= one["high"] <= 1 for one in bins)
+        gap = sum(one["images"] * abs(one["stated"] - one["found"]) for one in bins)
+        assert gap / sum(one["images"] for one in bins) == pytest.approx(figures["calibration_error"], abs=1e-3)
+
+
 def test_evidence_is_what_the_evaluation_says(trained):
     manifest, evaluation = read_manifest(trained), read_evaluation(trained)
     for finding in manifest.findings:
         figures, evidence = evaluation["findings"][finding.name], finding.evidence
-        areas = [figures["auroc"], figures["auroc_within_source"]]
+        names = ("auroc", "auroc_within_source", "auroc_within_source_and_view")
+        areas = [figures[name] for name in names if figures[name]["low"] is not None]
         assert {"value": evidence.auroc, "low": evidence.low, "high": evidence.high} in areas
         assert evidence.low == min(area["low"] for area in areas)
         assert figures["lifts"] == finding.may_lift == (finding.proposes is not None and evidence.low >= EVIDENCE_FLOOR)

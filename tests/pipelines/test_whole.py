@@ -1,5 +1,7 @@
 """A whole network is trained from its pictures: by name, freed in stages, averaged, stopped in time."""
 
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from pipelines.chest import TASK
 from pipelines.cohort import label_matrix
 from pipelines.judge import read_evaluation
 from pipelines.metrics import auroc
-from pipelines.recipe import Augment, Recipe, Whole
+from pipelines.recipe import Augment, Recipe, Whole, read_recipe
 from pipelines.train import Run, train
 from pipelines.whole import WholeNetwork
 from tests.pipelines.drawn import write_cohort
@@ -79,12 +81,34 @@ def test_training_ends_when_no_epoch_is_better(films, tmp_path):
 
 def test_a_run_leaves_a_bundle_of_a_network_by_name(films, tmp_path):
     recipe = RECIPE.model_copy(
-        update={"network": "resnet18", "whole": (Whole(epochs=1, loss="focal", optimiser="sgd"),)}
+        update={"network": "resnet18", "whole": (Whole(imagenet=False, epochs=1, loss="focal", optimiser="sgd"),)}
     )
     train(Run(recipe, films, tmp_path / "run"))
     manifest = verify_bundle(tmp_path / "run" / "bundle", tmp_path / "cache")
     assert manifest.network.name == "resnet18"
+    assert manifest.origin.endswith("Starting weights: random.")
     assert set(read_evaluation(tmp_path / "run" / "bundle")["tried"]) == {"whole network, 1"}
+
+
+def test_weights_that_there_are_none_of_are_refused_in_words(films, tmp_path):
+    recipe = RECIPE.model_copy(update={"network": "resnet18", "whole": (Whole(epochs=1),)})
+    with pytest.raises(TriageError, match=r"no ImageNet weights of resnet18, only of .*; `imagenet: false` does"):
+        train(Run(recipe, films, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("ignored", ["pretraining={}", "balance_sources=true", "painted=0.3"])
+def test_what_a_whole_network_would_ignore_is_refused_in_words(ignored):
+    name, _, value = ignored.partition("=")
+    with pytest.raises(TriageError, match=f"{name} cannot be had with `whole`"):
+        read_recipe(
+            Path("oct"), {"pretraining": None, "balance_sources": False, "whole": [{}], name: json.loads(value)}
+        )
+
+
+def test_tensorboard_that_is_not_installed_is_named(films, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(TriageError, match="TensorBoard is missing: pip install tensorboard"):
+        train(Run(RECIPE, films, tmp_path / "run", tensorboard=True))
 
 
 def test_fixed_blocks_of_another_network_are_refused_in_words(films, tmp_path):

@@ -2,15 +2,17 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from data_schemas.bundle import BundleManifest
 from data_schemas.operating_point import SitePoint
 from tests.bundles import write_reader
-from tests.curves import write_curves
-from triage.ui import explorer
+from tests.curves import drawn, write_curves
+from triage.ui import curves, explorer
 from triage.ui.evaluated import Evaluated, read_figures
 from triage.ui.views.models import parts_of
 from triage.web.words import say_in
@@ -68,6 +70,24 @@ def test_the_explorer_is_given_the_curve_with_the_bundles_own_point_in_it(bundle
     assert curve["specificity_low"][own] == figures["specificity"]["low"]
     assert len({len(column) for column in curve.values()}) == 1
     assert effusion["share"] == 30 / 330
+
+
+def test_the_plots_of_a_finding_are_those_of_its_answers(bundle: Evaluated) -> None:
+    effusion = bundle.manifest.findings[0]
+    assert curves.with_curves(bundle) == list(bundle.manifest.findings)
+    shown = curves.curves(bundle, effusion)
+    assert [title for title, _ in shown.plots] == [
+        "ROC", "Precision and recall", "Probabilities", "Reliability"
+    ]  # fmt: skip
+    for _, svg in shown.plots:
+        assert ElementTree.fromstring(svg).get("role") == "img"
+    answers, curve = drawn(effusion), bundle.of(effusion)["curve"]
+    shares = curves.between_edges(curve["probability"], curve["sensitivity"])
+    counted = np.histogram(answers.probabilities[answers.positive], curves.EDGES)[0] / answers.positive.sum()
+    assert sum(shares) == pytest.approx(1) and shares == pytest.approx(list(counted), abs=0.06)
+    acted = answers.positive[answers.acts]
+    point = (np.mean(answers.acts[answers.positive]), np.mean(~answers.acts[~answers.positive]))
+    assert curves.right(*point, prevalence=float(answers.positive.mean())) == pytest.approx(acted.mean())
 
 
 def test_a_file_without_curves_leaves_nothing_to_explore(bundle: Evaluated) -> None:
