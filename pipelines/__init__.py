@@ -10,5 +10,6 @@ operating_points      answers of a finished run
 export                runtimes, monai_check, whole_folder
 import                take_in_model, foreign, foreign_bundle, input_range
 evaluate              manifest, studies, wrapped, outcomes, assess, robustness, plots, evaluation_report; metrics
+adopt                 what evaluate left, for a bundle that was imported; judge
 benchmark             textbook, encode, in_turn, series_times, page_list, page_image, page_upload
 """

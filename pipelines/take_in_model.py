@@ -185,7 +185,7 @@ def _finding(label: str, threshold: float | None) -> FindingSpec:
         if threshold is None
         else "came with the weights",
         proposes=Level.ROUTINE,
-        evidence=unmeasured("imported weights; evaluate them on local studies with pipelines.evaluate"),
+        evidence=unmeasured("imported weights; pipelines.evaluate on local studies, then pipelines.adopt"),
     )
 
 

@@ -139,7 +139,7 @@ def test_a_datasheet_says_what_it_is_for_and_what_may_not_lift() -> None:
         "&lt;b&gt;Tests",
         "Not for",
         "Effusion to HIGH",
-        "Nodule (lower bound 0.60)",
+        "Nodule (lower bound 0.600)",
         "0.75 to 0.90",
         "experimental, does not affect order",
         "its evaluation.json is missing",
@@ -172,7 +172,7 @@ def test_the_trail_names_a_finding_as_a_person_does() -> None:
 def test_a_finding_that_is_experimental_by_choice_says_so() -> None:
     nodule = tiny.manifest().findings[0].model_copy(update={"label": "Nodule", "proposes": None})
     bundle = Evaluated(tiny.manifest().model_copy(update={"findings": (nodule,)}), {}, SAY)
-    low = f"{nodule.evidence.low:.2f}"
+    low = f"{nodule.evidence.low:.3f}"
     assert f"Nodule (to lift nothing is its author's choice; lower bound {low})" in unescape(datasheet.summary(bundle))
 
 

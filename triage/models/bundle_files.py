@@ -51,18 +51,23 @@ def write_bundle(
             "test_vector_sha256": _sha256(vector),
         }
     )
+    files = {filled.network.weights: weights, filled.ood.statistics: ood, filled.test_vector: vector}
+    for name, content in files.items():
+        _write(directory / name, content)
+    write_manifest(directory, filled)
+    return filled
+
+
+def write_manifest(directory: Path, manifest: BundleManifest) -> None:
+    """triage.json and what MONAI is told of the same, each complete or not at all, triage.json last."""
     files: dict[str, bytes] = {
-        filled.network.weights: weights,
-        filled.ood.statistics: ood,
-        filled.test_vector: vector,
-        "configs/metadata.json": _json(metadata(filled)),
-        "configs/inference.json": _json(inference_config(filled)),
-        "docs/README.md": readme(filled).encode(),
-        MANIFEST: _json(filled.model_dump(mode="json")),
+        "configs/metadata.json": _json(metadata(manifest)),
+        "configs/inference.json": _json(inference_config(manifest)),
+        "docs/README.md": readme(manifest).encode(),
+        MANIFEST: _json(manifest.model_dump(mode="json")),
     }
     for name, content in files.items():
         _write(directory / name, content)
-    return filled
 
 
 def pack_weights(network: MapNetwork) -> bytes:

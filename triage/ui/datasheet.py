@@ -114,7 +114,7 @@ def experimental(manifest: BundleManifest, say: Say) -> str:
         say(
             "models.experimental_because" if finding.proposes else "models.experimental_by_choice",
             finding=finding.label,
-            low=f"{finding.evidence.low:.2f}",
+            low=f"{finding.evidence.low:.3f}",
         )
         for finding in manifest.findings
         if not finding.may_lift
