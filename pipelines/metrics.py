@@ -1,7 +1,8 @@
 """How well scores tell images with a finding from those without, with intervals that draw whole patients.
 
-The figures are scikit-learn's. Of the bootstrap's samples the areas are computed here, all samples at once, for
-scikit-learn takes 6 ms for each, which makes twenty minutes for a bundle; a test holds them equal to scikit-learn's.
+The figures are scikit-learn's, but for the calibration error, which it has not. Of the bootstrap's samples the areas
+are computed here, all samples at once, for scikit-learn takes 6 ms for each, which makes twenty minutes for a bundle; a
+test holds them equal to scikit-learn's.
 
 Arrays: scores float (n,), positive bool (n,), patients (n,) names; n images or studies. `weights` (samples, n): how
 often each of them is in each sample.

@@ -25,7 +25,8 @@ class Units:
 
     def logits(self, of_images: NDArray[np.float64]) -> NDArray[np.float64]:
         """(units, findings): the mean of the highest of each, as the product pools slices."""
-        return np.stack([np.sort(of_images[some], axis=0)[-self.pooled :].mean(axis=0) for some in self.members])
+        pooled = [np.sort(of_images[some], axis=0)[-self.pooled :].mean(axis=0) for some in self.members]
+        return np.array(pooled, dtype=np.float64).reshape(len(self.members), of_images.shape[1])
 
 
 def units_of(task: Task, cases: Sequence[Case], labels: NDArray[np.float32], folds: NDArray[np.int64]) -> Units:

@@ -28,6 +28,7 @@ from pipelines.optimisers import free_from, optimiser_by_name, parameter_groups,
 from pipelines.recipe import Augment, Recipe, Whole
 from pipelines.starting_weights import load_starting_weights, load_trunk
 from pipelines.task import Task
+from pipelines.units import units_of
 from triage.models.networks import MapNetwork, build
 from triage.models.prepare import prepare
 
@@ -92,12 +93,15 @@ class WholeNetwork:
         network = self.begun()
         dataset = self.dataset(learning, change=True)
         labels = label_matrix(self.cases, tuple(self.task.targets))
+        judges = [self.cases[row] for row in validation]
+        units = units_of(self.task, judges, labels[validation], np.zeros(len(validation), np.int64))
         training = Training(network, self.recipe, self.how, self.device, labels, learning)
         best, best_area, since = copy.deepcopy(network.state_dict()), -1.0, 0
         for epoch in range(1, self.how.epochs + 1):
             told = training.epoch(epoch, self.batches(dataset, epoch))
             candidate = training.candidate()
-            area = mean_auroc(self.outputs(candidate, validation, 0)[0].astype(np.float64), labels[validation])
+            logits = self.outputs(candidate, validation, 0)[0].astype(np.float64)
+            area = mean_auroc(units.logits(logits), units.labels)
             if watch is not None:
                 watch(epoch, told, candidate)
             if area > best_area or not np.isfinite(area):  # of too few patients to tell, the latest

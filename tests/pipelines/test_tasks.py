@@ -13,9 +13,10 @@ from pipelines import head, retina
 from pipelines.card import card
 from pipelines.cohort import folds_by_patient, label_matrix
 from pipelines.judge import read_evaluation
-from pipelines.recipe import Recipe, Tail
+from pipelines.recipe import Recipe, Tail, Whole
 from pipelines.train import Run, train
 from pipelines.units import units_of
+from pipelines.whole import WholeNetwork
 from triage.images.display import modality_values
 from triage.models.bundle import read_manifest, verify_bundle
 
@@ -50,6 +51,19 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 cv2.imwrite(str(folder / name), drawn_slice(bleeds, 100 * patient + place))
                 writer.writerow({"patient": patient, "slice": place, "file": name, "age": 40, **kinds})
     return folder
+
+
+def test_a_whole_network_learns_slices_and_its_epochs_are_judged_by_scans(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = head.TASK.read(scans)
+    how = Whole(imagenet=False, epochs=1, validation=0.5)
+    recipe = Recipe(task="head_ct", network="resnet18", side=64, variants=2, batch=16, whole=(how,))
+    judged: list[int] = []
+    monkeypatch.setattr("pipelines.whole.mean_auroc", lambda logits, labels: judged.append(len(labels)) or 0.5)
+    WholeNetwork(head.TASK, cases, recipe, how, "cpu", tmp_path).fit(np.arange(len(cases)))
+    [scans_judged] = judged
+    assert 1 < scans_judged < 24
 
 
 def test_a_picture_of_the_window_becomes_hounsfield_units_again(scans: Path) -> None:
