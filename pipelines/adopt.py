@@ -18,6 +18,7 @@ from data_schemas.errors import TriageError
 from data_schemas.evaluation import Evaluation
 from data_schemas.urgency import Level
 from pipelines.assess import Answered, answered
+from pipelines.cohort import age_group
 from pipelines.judge import Judged, evidence, judge, write_evaluation
 from pipelines.metrics import both_kinds
 from pipelines.outcomes import SCORED, Outcome, Record
@@ -90,6 +91,10 @@ def judged(finding: FindingSpec, one: Answered, scored: Sequence[Outcome]) -> Ju
         sources=one.groups["source"],
         views=one.groups["view"],
         read_again=np.zeros(len(known), dtype=bool),
+        groups={
+            "by_sex": one.groups["sex"],
+            "by_age": np.array([age_group(outcome.age_years) for outcome in known]),
+        },
     )
 
 

@@ -14,6 +14,8 @@ GROUPS = {
     "elsewhere": "collection as another hospital",
     "by_view": "view",
     "by_label": "label",
+    "by_sex": "sex",
+    "by_age": "age",
 }
 """What figures are told by, and what the card calls it."""
 
@@ -41,7 +43,7 @@ def card(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
         lifting_words(manifest, evaluation),
         "## On patients set aside",
         confirmed_table(manifest, evaluation),
-        "## By collection, view and kind of label (AUROC)",
+        "## By collection, view, kind of label, sex and age (AUROC)",
         groups_table(manifest, evaluation),
         "## What it refuses",
         refused(evaluation),

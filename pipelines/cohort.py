@@ -52,6 +52,7 @@ class Case:
     labels: Mapping[str, float]
     """1 stated, 0 not stated, NaN where nothing is known, as where two readings contradict each other."""
     view: str = ""
+    sex: str = ""
     read_again: bool = False
     """Whether radiologists looked again (RSNA Pneumonia Challenge 2018)."""
     mined_opacity: bool = False
@@ -93,6 +94,7 @@ def case(folder: Path, row: Mapping[str, str]) -> Case:
         patient_id=row["patient_id"],
         age_years=float(row["age"]),
         view=row["view"],
+        sex=row.get("sex") or "",
         source=row["source"],
         labels=labels,
         read_again=read_again is not None,
@@ -145,6 +147,23 @@ def ages(cases: Sequence[Case]) -> list[float] | None:
     """The youngest and the oldest, where ages are known."""
     known = [case.age_years for case in cases if not np.isnan(case.age_years)]
     return [min(known), max(known)] if known else None
+
+
+AGES = ((40, "under 40"), (60, "40 to 59"), (float("inf"), "60 and over"))
+NOT_STATED = "not stated"
+
+
+def age_group(years: float) -> str:
+    """In words; not stated where it is NaN."""
+    return next((words for below, words in AGES if years < below), NOT_STATED)
+
+
+def groups_of(cases: Sequence[Case]) -> dict[str, NDArray[np.str_]]:
+    """(cases,) names of groups, by sex and by age."""
+    return {
+        "by_sex": np.array([case.sex or NOT_STATED for case in cases]),
+        "by_age": np.array([age_group(case.age_years) for case in cases]),
+    }
 
 
 def counts(names: Sequence[str]) -> dict[str, int]:

@@ -77,6 +77,7 @@ def read_slices(folder: Path) -> list[Case]:
             patient_id=row["patient"],
             age_years=float(row["age"]) if row["age"] else float("nan"),
             source="CT-ICH",
+            sex=row.get("sex") or "",
             labels={name: float(row[column]) for name, column in COLUMNS.items()},
         )
         for row in rows

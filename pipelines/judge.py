@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Judged:
     sources: NDArray[np.str_]
     views: NDArray[np.str_]
     read_again: Bools
+    groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    """Other ways to part them, by_sex and by_age."""
     calibration: Calibration | None = None
     """The bundle's own, by which its findings act, so the curve is told by it; None where `probabilities` are that."""
 
@@ -72,7 +74,7 @@ def judge(one: Judged, seed: int, resamples: int = RESAMPLES) -> dict[str, Any]:
         "by_source": parts(one, one.sources, seed, resamples),
         "by_view": parts(one, one.views, seed, resamples),
         "by_label": parts(one, np.where(one.read_again, "read again", "text-mined"), seed, resamples),
-    }
+    } | {name: parts(one, values, seed, resamples) for name, values in one.groups.items()}
 
 
 def areas(one: Judged, seed: int, resamples: int) -> dict[str, Any]:

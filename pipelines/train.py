@@ -25,7 +25,17 @@ from data_schemas.bundle import BundleManifest, FindingSpec, NetworkSpec, OodSpe
 from data_schemas.errors import TriageError
 from pipelines import chest, head, retina
 from pipelines.card import write_card
-from pipelines.cohort import Case, ages, cohort_sha256, counts, folds_by_patient, label_matrix, patients, set_aside
+from pipelines.cohort import (
+    Case,
+    ages,
+    cohort_sha256,
+    counts,
+    folds_by_patient,
+    groups_of,
+    label_matrix,
+    patients,
+    set_aside,
+)
 from pipelines.cross_validation import Fitter, OutOfFold, cross_validate, statistics_of
 from pipelines.elsewhere import elsewhere
 from pipelines.fit import Rows, Tail, features_of, start_network
@@ -249,6 +259,7 @@ def judged_units(
         sources=np.array([case.source for case in chosen]),
         views=np.array([case.view for case in chosen]),
         read_again=np.array([case.read_again for case in chosen]),
+        groups=groups_of(chosen),
     )
 
 

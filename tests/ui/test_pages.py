@@ -201,7 +201,7 @@ def test_the_shipped_bundle_is_shown_with_every_plot_its_file_allows() -> None:
     shown = parts_of(bundle, "")
     drawn = {part.title: len(part.plots) for part in shown if part.plots}
     assert drawn["Evidence: AUROC on patients the network did not see"] == 1
-    assert drawn["AUROC by group"] == 4, "collection, collection as another hospital, view, label"
+    assert drawn["AUROC by group"] == 6, "collection, collection as another hospital, view, label, sex, age"
     for part in shown:
         for _, svg in part.plots:
             picture = ElementTree.fromstring(svg)

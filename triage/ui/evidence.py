@@ -15,7 +15,7 @@ AREAS = {
     "auroc_within_source_and_view": "models.auroc_within_source_and_view",
 }
 """Figures of the file and what they are called."""
-GROUPS = ("by_source", "elsewhere", "by_view", "by_label")
+GROUPS = ("by_source", "elsewhere", "by_view", "by_label", "by_sex", "by_age")
 SHAPES = ("circle", "square", "diamond")
 
 
