@@ -73,6 +73,15 @@ def test_reliability_is_told_of_every_image_once(trained):
         assert gap / sum(one["images"] for one in bins) == pytest.approx(figures["calibration_error"], abs=1e-3)
 
 
+def test_every_image_is_in_one_group_of_each_kind(trained):
+    evaluation = read_evaluation(trained)
+    assert set(evaluation["findings"]["opacity"]["by_age"]) <= {"under 40", "40 to 59", "60 and over"}
+    for figures in evaluation["findings"].values():
+        for kind in ("by_source", "by_view", "by_sex", "by_age", "by_label"):
+            for count in ("positives", "negatives"):
+                assert sum(one[count] for one in figures[kind].values()) == figures[count]
+
+
 def test_evidence_is_what_the_evaluation_says(trained):
     manifest, evaluation = read_manifest(trained), read_evaluation(trained)
     for finding in manifest.findings:
