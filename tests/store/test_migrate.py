@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from multiprocessing.synchronize import Barrier
@@ -50,8 +51,14 @@ def test_both_ways_give_the_same_tables(database_url: str, tmp_path: Path, way: 
 
 def test_four_that_start_together_migrate_once(database_url: str, tmp_path: Path) -> None:
     stores = [open_store(database_url, tmp_path / "home" / "files") for _ in range(4)]
+    together = threading.Barrier(4)
+
+    def start(store: Store) -> None:
+        together.wait()
+        migrate(store)
+
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(migrate, stores))
+        list(threads.map(start, stores))
     assert [revision(store) for store in stores] == [NEWEST] * 4
     for store in stores:
         store.engine.dispose()

@@ -26,7 +26,6 @@ def migrate(store: Store) -> None:
 
     Raises SettingsError when the database does not answer or comes from a newer version of this program.
     """
-    require_answer(store)
     with only_one(store):
         found = revision(store)
         if found == NEWEST:
@@ -126,12 +125,18 @@ def require_references(connection: Connection) -> None:
 
 @contextmanager
 def only_one(store: Store) -> Iterator[None]:
-    """Two processes that start together migrate one after the other."""
+    """Two processes that start together migrate one after the other.
+
+    SQLite's first connection of all, too, is made by one at a time: it turns WAL on, for which others do not wait.
+    Raises SettingsError when the database does not answer.
+    """
     if store.embedded:
         with (store.files.parent / "migrate.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            require_answer(store)
             yield
         return
+    require_answer(store)
     # without a transaction of its own, which the server would end when a migration takes long
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET lock_timeout = 0"))
