@@ -13,12 +13,12 @@ import numpy as np
 import typer
 from pydantic import ValidationError
 
-from data_schemas.bundle import BundleManifest, Evidence, FindingSpec
+from data_schemas.bundle import BundleManifest, FindingSpec
 from data_schemas.errors import TriageError
 from data_schemas.evaluation import Evaluation
 from data_schemas.urgency import Level
 from pipelines.assess import Answered, answered
-from pipelines.cohort import age_group
+from pipelines.cohort import age_group, counts
 from pipelines.judge import Judged, evidence, judge, write_evaluation
 from pipelines.metrics import both_kinds
 from pipelines.outcomes import SCORED, Outcome, Record
@@ -48,15 +48,24 @@ def adopt(bundle: Path, results: Path, levels: Mapping[str, Level]) -> BundleMan
         one = answered(scored, finding.name)
         asked = finding.model_copy(update={"proposes": levels.get(finding.name, finding.proposes)})
         if both_kinds(one.positive):
-            figures[finding.name] = judge(judged(finding, one, scored), told.seed, told.resamples)
-            asked = asked.model_copy(update={"evidence": evidence_of(figures[finding.name], one, told)})
-            figures[finding.name]["lifts"] = asked.may_lift
+            found = judge(judged(finding, one, scored), told.seed, told.resamples)
+            del found["by_label"]  # of whom the labels are, only the site knows
+            how = f"{len(set(one.patients))} patients of {told.manifest}, adopted from pipelines.evaluate"
+            asked = asked.model_copy(update={"evidence": evidence(found, how)})
+            figures[finding.name] = found | {"lifts": asked.may_lift}
         findings.append(asked)
     if not figures:
         raise TriageError(f"{results} has no finding with scored studies that have it and others that lack it")
     written = manifest.model_copy(update={"findings": tuple(findings)})
     about = {"manifest": told.manifest, "manifest_sha256": told.manifest_sha256, "studies": len(scored)}
-    write_evaluation(bundle, {"bundle": told.bundle.model_dump(), "adopted": about, "findings": figures})
+    data = {
+        "images": sum(one.images for one in scored),
+        "patients": len({one.patient for one in scored}),
+        "views": counts([one.view for one in scored]),
+        "sources": counts([one.source for one in scored]),
+    }
+    content = {"bundle": told.bundle.model_dump(), "adopted": about, "data": data, "findings": figures}
+    write_evaluation(bundle, content)
     write_manifest(bundle, written)
     return written
 
@@ -98,12 +107,15 @@ def judged(finding: FindingSpec, one: Answered, scored: Sequence[Outcome]) -> Ju
     )
 
 
-def evidence_of(figures: Mapping[str, Any], one: Answered, told: Evaluation) -> Evidence:
-    """The most cautious area, with whom it was measured on."""
-    found = evidence(figures, 1, len(np.unique(one.patients)))
-    over = found.method.partition("AUROC over ")[2]
-    method = f"{len(np.unique(one.patients))} patients of {told.manifest}, adopted from pipelines.evaluate, AUROC over "
-    return found.model_copy(update={"method": method + over})
+def levels_of(stated: Sequence[str]) -> dict[str, Level]:
+    """From FINDING=LEVEL. Raises TriageError for what is no level."""
+    levels = {}
+    for one in stated:
+        name, _, value = one.partition("=")
+        if value not in list(Level):
+            raise TriageError(f"{one} is no FINDING=LEVEL; levels are {', '.join(Level)}")
+        levels[name] = Level(value)
+    return levels
 
 
 def main(
@@ -116,11 +128,7 @@ def main(
 ) -> None:
     """Only for patients that the model was not trained on: says which findings may lift from now on."""
     try:
-        levels = {name: Level(value) for name, _, value in (one.partition("=") for one in level or [])}
-        written = adopt(bundle, evaluation, levels)
-    except ValueError as error:
-        typer.echo(f"{error}; levels are {', '.join(Level)}", err=True)
-        raise typer.Exit(1) from error
+        written = adopt(bundle, evaluation, levels_of(level or ()))
     except TriageError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(1) from error

@@ -137,8 +137,10 @@ def parts(one: Judged, groups: NDArray[np.str_], seed: int, resamples: int) -> d
     return result
 
 
-def evidence(figures: Mapping[str, Any], folds: int, patients: int) -> Evidence:
+def evidence(figures: Mapping[str, Any], measured: str) -> Evidence:
     """The most cautious of the AUROCs over all pairs of images, over pairs of one source, and of one source and view.
+
+    `measured`: how and on whom, in words.
 
     Findings came from different collections and views to a different share, so that a network may tell those and not
     the disease: pairs of one source and view cannot be won that way. Raises TriageError where nothing was measured.
@@ -147,10 +149,7 @@ def evidence(figures: Mapping[str, Any], folds: int, patients: int) -> Evidence:
     if found is None:
         raise TriageError("there are too few films with and without a finding to measure how well it is told")
     over, area = found
-    method = (
-        f"{folds}-fold cross-validation by patient ({patients} patients), AUROC over {over}, "
-        "the lowest of three; 95 % interval by bootstrap over patients"
-    )
+    method = f"{measured}, AUROC over {over}, the lowest of three; 95 % interval by bootstrap over patients"
     return Evidence.model_validate(
         {
             "auroc": area.value,

@@ -230,7 +230,8 @@ def calibrate(
         figures = judge(one, recipe.seed, recipe.resamples)
         if task.pooled is not None:
             figures["slices"] = slice_figures(seen, kept, column, recipe)
-        proof = evidence(figures, recipe.folds, len(set(one.patients)))
+        how = f"{recipe.folds}-fold cross-validation by patient ({len(set(one.patients))} patients)"
+        proof = evidence(figures, how)
         specs.append(target.spec(name, calibration, point.probability, point.words, proof))
         judged[name] = (one, figures)
         said("%s: AUROC %.3f (%.3f to %.3f)", name, proof.auroc, proof.low, proof.high)

@@ -19,7 +19,7 @@ from tests.pipelines.drawn import write_cohort
 from triage.models.bundle import load_bundle, read_manifest
 from triage.models.bundle_files import write_manifest
 from triage.models.evidence import unmeasured
-from triage.ui import curves
+from triage.ui import curves, datasheet
 from triage.ui.evaluated import Evaluated, read_figures
 from triage.ui.views.models import parts_of
 from triage.web.words import say_in
@@ -102,6 +102,7 @@ def test_what_was_found_is_the_evidence_and_a_finding_may_lift_by_the_rule_for_a
     shown = Evaluated(manifest, figures, say_in("en"))
     assert curves.with_curves(shown) == [effusion, nodule]
     assert any(part.title.startswith("Evidence") for part in parts_of(shown, ""))
+    assert "64 images of 32 patients" in datasheet.summary(shown)
 
 
 def test_a_bundle_is_given_evidence_once_and_only_its_own(told: tuple[Path, Path], home: Path) -> None:

@@ -106,15 +106,15 @@ def figures_with(
     ],
 )
 def test_evidence_is_the_most_cautious_area(of_all, within, of_view, over):
-    found = evidence(figures_with(of_all, within, of_view), folds=5, patients=200)
+    found = evidence(figures_with(of_all, within, of_view), "5-fold cross-validation by patient (200 patients)")
     lowest = min(low for low in (of_all, within, of_view) if low is not None)
     assert found.low == lowest and found.auroc == pytest.approx(lowest + 0.05)
-    assert f"over {over}" in found.method
+    assert found.method.startswith(f"5-fold cross-validation by patient (200 patients), AUROC over {over}")
 
 
 def test_evidence_that_cannot_be_measured_is_refused():
     with pytest.raises(TriageError, match="too few films"):
-        evidence(figures_with(None, None), folds=5, patients=3)
+        evidence(figures_with(None, None), "3 patients")
 
 
 @given(SCORED, st.integers(0, 5))

@@ -90,6 +90,16 @@ def test_the_plots_of_a_finding_are_those_of_its_answers(bundle: Evaluated) -> N
     assert curves.right(*point, prevalence=float(answers.positive.mean())) == pytest.approx(acted.mean())
 
 
+def test_a_point_that_acts_on_nothing_has_no_precision_and_is_not_drawn(bundle: Evaluated) -> None:
+    effusion = bundle.manifest.findings[0]
+    figures = bundle.of(effusion)
+    nothing = {"sensitivity": {"value": 0.0}, "specificity": {"value": 1.0}}
+    last = {name: [*column, column[-1]] for name, column in figures["curve"].items()}
+    last["sensitivity"][-1], last["specificity"][-1] = 0.0, 1.0
+    silent = Evaluated(bundle.manifest, {"findings": {"effusion": {**figures, **nothing, "curve": last}}}, SAY)
+    assert len(curves.curves(silent, effusion).plots) == 4
+
+
 def test_a_file_without_curves_leaves_nothing_to_explore(bundle: Evaluated) -> None:
     without = {
         name: {key: value for key, value in one.items() if key != "curve"}

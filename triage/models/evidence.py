@@ -1,6 +1,6 @@
 """Holds triage.json against evaluation.json: no finding may claim more than the evaluation of these weights showed.
 
-evaluation.json is written by pipelines.evaluate (and by training). Of it this module reads
+evaluation.json is written by training, or by pipelines.adopt from what pipelines.evaluate found. This module reads
     bundle.weights_sha256                                  the weights that it speaks of
     findings.NAME.positives, .negatives                    images, or patients where slices are pooled
     findings.NAME.auroc, .auroc_within_source, .auroc_within_source_and_view

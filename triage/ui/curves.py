@@ -13,6 +13,8 @@ from triage.ui.plots import Guide, Line, Mark, Point, Square, Words, histogram, 
 DIAGONAL = Line(((0.0, 0.0), (1.0, 1.0)), faint=True)
 EDGES = [place / 20 for place in range(21)]
 """Of the bins of a histogram."""
+NOTHING_ACTED_ON = (0.0, 1.0)
+"""Sensitivity and specificity where there is no precision."""
 
 
 def points(bundle: Evaluated) -> Shown | None:
@@ -102,13 +104,14 @@ def precision(bundle: Evaluated, finding: FindingSpec, curve: Mapping[str, Any])
         say("models.axis_recall"), say("models.axis_precision"),
     )  # fmt: skip
     chance = figures["positives"] / (figures["positives"] + figures["negatives"])
-    acted = [one for one in zip(curve["sensitivity"], curve["specificity"], strict=True) if one != (0.0, 1.0)]
-    line = Line([(found, right(found, left, chance)) for found, left in acted])
+    both = zip(curve["sensitivity"], curve["specificity"], strict=True)
+    line = Line([(found, right(found, left, chance)) for found, left in both if (found, left) != NOTHING_ACTED_ON])
     marked = []
     if operating_point(bundle, finding):
-        at, left = figures["sensitivity"]["value"], figures["specificity"]["value"]
-        mark = Mark(right(at, left, chance), filled=finding.may_lift, shape="square")
-        marked = [Point("", Mark(at), mark)] if (at, left) != (0.0, 1.0) else []
+        at = (figures["sensitivity"]["value"], figures["specificity"]["value"])
+        if at != NOTHING_ACTED_ON:
+            mark = Mark(right(*at, chance), filled=finding.may_lift, shape="square")
+            marked = [Point("", Mark(at[0]), mark)]
     level = Line(((0.0, chance), (1.0, chance)), faint=True)
     return words.title, square(Square(words, (level, line), marked))
 
