@@ -1,8 +1,8 @@
 """For those who make models: train, calibrate, evaluate, benchmark. Commands, and what stands behind each:
 
 train                 recipe, task (chest, head, retina), cohort, units; variants, augment, bleeds, starting_weights;
-                      fit, whole (losses, optimisers), cross_validation; scaling, judge; outside, shut_out; card;
-                      run_folder, watch
+                      fit, whole (losses, optimisers), cross_validation; scaling, judge; outside, shut_out;
+                      confirm (by evaluate), card; run_folder, watch
 pretrain, few_shot    the same first steps as train
 compare               answers of finished runs
 calibrate             answers of a finished run; scaling, plots

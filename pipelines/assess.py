@@ -23,7 +23,7 @@ from pipelines.judge import number, plain
 from pipelines.metrics import Bools, Floats, Interval, Resamples, at_prevalence, both_kinds, interval
 from pipelines.outcomes import SCORED, STOPPED, UNREADABLE, Outcome, SliceOutcome
 
-AGES = ((18, "under 18"), (40, "18 to 39"), (60, "40 to 59"), (80, "60 to 79"), (float("inf"), "80 and over"))
+AGES = ((18, "0 to 17"), (40, "18 to 39"), (60, "40 to 59"), (80, "60 to 79"), (float("inf"), "80 and over"))
 MOST_GROUPS = 12
 FAULTS_SHOWN = 20
 NOTHING = Ranged(value=None)

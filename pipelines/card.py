@@ -173,19 +173,18 @@ def confirmed_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> 
         "|---|---|---|---|---|---|---|",
     ]
     for finding in manifest.findings:
-        f = confirmed["findings"][finding.name]
-        measured = [ranged(f[name]) for name in ("auroc", "auprc", "sensitivity", "specificity")]
-        cells = [
-            finding.label,
-            f"{f['positives']} / {f['negatives']}",
-            *measured,
-            figure(f["calibration_error"]),
-        ]
+        f = confirmed["studies"]["findings"][finding.name]
+        measured = ("auroc", "auprc", "sensitivity", "specificity", "calibration_error")
+        cells = [finding.label, f"{f['positives']} / {f['negatives']}", *(ranged(f[name]) for name in measured)]
         lines.append("| " + " | ".join(cells) + " |")
+    coverage = confirmed["coverage"]
+    stops = "; ".join(f"{stop['studies']} stopped by {stop['gate']}" for stop in coverage["stopped_by"])
     return (
-        f"{confirmed['patients']} patients with {confirmed['images']} images, drawn by a hash of their number. Neither "
-        "these weights nor any choice made for them has seen them; they are measured with the final weights and "
-        "operating points. Versions before this one may have been measured on the same patients.\n\n" + "\n".join(lines)
+        f"Patients drawn by a hash of their number; neither these weights nor any choice made for them has seen them. "
+        "Written by `pipelines.evaluate`, which sends each image through the finished bundle as the product does, "
+        f"gates included: {coverage['scored']} of {coverage['studies']} were scored{f' ({stops})' if stops else ''}, "
+        f"of {confirmed['studies']['patients']} patients. Versions before this one may have been measured on the same "
+        "patients.\n\n" + "\n".join(lines)
     )
 
 

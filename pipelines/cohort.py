@@ -149,7 +149,7 @@ def ages(cases: Sequence[Case]) -> list[float] | None:
     return [min(known), max(known)] if known else None
 
 
-AGES = ((40, "under 40"), (60, "40 to 59"), (float("inf"), "60 and over"))
+AGES = ((40, "0 to 39"), (60, "40 to 59"), (float("inf"), "60 and over"))
 NOT_STATED = "not stated"
 
 

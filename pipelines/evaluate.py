@@ -59,6 +59,7 @@ class Asked:
     resamples: int = RESAMPLES
     seed: int = 0
     threads: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
+    settings: Settings = field(default_factory=load_settings)
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,7 @@ def evaluate(asked: Asked) -> Evaluation:
 
     Raises TriageError for a bundle, a manifest or images that cannot be used.
     """
-    settings = load_settings()
-    with opened(asked, settings) as site:
+    with opened(asked) as site:
         bundle = site.bundle
         findings = [finding.name for finding in bundle.manifest.findings]
         rows = manifest.read_manifest(asked.manifest, findings)
@@ -119,8 +119,9 @@ def evaluate(asked: Asked) -> Evaluation:
 
 
 @contextmanager
-def opened(asked: Asked, settings: Settings) -> Iterator[Opened]:
+def opened(asked: Asked) -> Iterator[Opened]:
     """The bundle on the runtime that the product would take. Raises BundleError."""
+    settings = asked.settings
     on_gpu = settings.runtime != "onnx" and gpu_present()
     bundle = load_bundle(
         asked.bundle,
@@ -300,8 +301,9 @@ def main(
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("pipelines").setLevel(logging.INFO)
     try:
+        settings = load_settings()
         asked = Asked(
-            bundle=bundle_folder(bundle, load_settings()),
+            bundle=bundle_folder(bundle, settings),
             manifest=manifest_,
             images=images,
             out=out,
@@ -309,6 +311,7 @@ def main(
             prevalences=prevalences_of(prevalence),
             resamples=resamples,
             seed=seed,
+            settings=settings,
         )
         evaluation = evaluate(asked)
     except TriageError as error:

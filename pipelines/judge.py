@@ -1,4 +1,4 @@
-"""evaluation.json: everything that is known of a bundle's answers, written by this module and by nothing else."""
+"""evaluation.json: what is known of a bundle's answers on patients that the network did not see."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -85,16 +85,6 @@ def areas(one: Judged, seed: int, resamples: int) -> dict[str, Any]:
         "negatives": int((~one.positive).sum()),
         "auroc": plain(drawn.auroc(one.logits, one.positive)),
         "auprc": plain(drawn.auprc(one.logits, one.positive)),
-    }
-
-
-def confirmation(one: Judged, seed: int, resamples: int) -> dict[str, Any]:
-    """What is measured once, on patients whom no choice has seen."""
-    drawn = Resamples.of(one.patients, seed=seed, resamples=resamples)
-    return areas(one, seed, resamples) | {
-        "sensitivity": plain(drawn.sensitivity(one.acts, one.positive)),
-        "specificity": plain(drawn.specificity(one.acts, one.positive)),
-        "calibration_error": number(calibration_error(one.probabilities, one.positive)),
     }
 
 

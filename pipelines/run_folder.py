@@ -9,6 +9,7 @@ curves.csv       per way, fold and epoch: training loss, mean AUROC on the fold'
 curves.png
 out_of_fold.csv  per image: patient, source, view, fold, and of each finding its label and logit
 calibration.svg  reliability of each scaling, where pipelines.calibrate was asked
+set_aside.csv    the patients that no choice has seen; set_aside/ what pipelines.evaluate said of the bundle on them
 bundle/          what goes to the clinic
 """
 
@@ -30,6 +31,7 @@ from pipelines.recipe import Recipe, read_recipe
 
 RECIPE, LOG, CURVES, OUT_OF_FOLD, BUNDLE = "recipe.yaml", "run.log", "curves.csv", "out_of_fold.csv", "bundle"
 CALIBRATION = "calibration.svg"
+SET_ASIDE, SET_ASIDE_MANIFEST = "set_aside", "set_aside.csv"
 LOGIT = ".logit"
 """Behind a finding's name, that of its column of logits."""
 CURVE_COLUMNS = ("way", "fold", "epoch", "training_loss", "mean_auroc")

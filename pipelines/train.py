@@ -36,6 +36,7 @@ from pipelines.cohort import (
     patients,
     set_aside,
 )
+from pipelines.confirm import confirm
 from pipelines.cross_validation import Fitter, OutOfFold, cross_validate, statistics_of
 from pipelines.elsewhere import elsewhere
 from pipelines.fit import Rows, Tail, features_of, start_network
@@ -44,7 +45,6 @@ from pipelines.judge import (
     alarms,
     areas,
     averaging,
-    confirmation,
     evidence,
     expert_reads,
     judge,
@@ -171,10 +171,11 @@ def conclude(seen: Seen, held: Seen, answers: Answers, run: Run) -> BundleManife
     manifest = task.manifest(recipe.side, net, tuple(findings), ood)
     began = starting_words(recipe, not isinstance(fitter, WholeNetwork) or fitter.how.imagenet)
     manifest = manifest.model_copy(update={"origin": f"{manifest.origin} {began}"})
-    confirmed = confirm(manifest, fitter.outputs(final, held.rows, 0)[0] if held.cases else None, held, recipe)
     written = write_bundle(run.out / BUNDLE, manifest, final, statistics_of(features, seen.labels, choice.way))
-    told = evaluation(run, written, seen, judged, answers, choice, confirmed)
-    write_evaluation(run.out / BUNDLE, told)
+    told = evaluation(run, written, seen, judged, answers, choice)
+    write_evaluation(run.out / BUNDLE, told)  # without it the bundle claims what nothing shows, and does not load
+    confirmed = confirm(run.out / BUNDLE, held.cases, run.data, run.out, recipe)
+    write_evaluation(run.out / BUNDLE, told | {"confirmed": confirmed})
     write_card(run.out / BUNDLE)
     draw_curves(run.out)
     said("written to %s", run.out / BUNDLE)
@@ -271,23 +272,6 @@ def slice_figures(seen: Seen, kept: OutOfFold, column: int, recipe: Recipe) -> d
     return areas(judged_units("", units, column, kept.logits, none, none > 0), recipe.seed, recipe.resamples)
 
 
-def confirm(
-    manifest: BundleManifest, logits: NDArray[np.float32] | None, held: Seen, recipe: Recipe
-) -> dict[str, Any] | None:
-    """The final network's figures on the patients that were set aside, from its logits of their images."""
-    if logits is None:
-        return None
-    found = held.units.logits(logits.astype(np.float64))
-    told: dict[str, Any] = {"images": len(held.cases), "patients": patients(held.cases), "findings": {}}
-    for column, finding in enumerate(manifest.findings):
-        known = ~np.isnan(held.units.labels[:, column])
-        chances = calibrated(finding.calibration, found[known, column])
-        acts = chances >= finding.operating_point
-        one = judged_units(finding.name, held.units, column, found, chances, acts)
-        told["findings"][finding.name] = confirmation(one, recipe.seed, recipe.resamples)
-    return told
-
-
 def evaluation(
     run: Run,
     written: BundleManifest,
@@ -295,9 +279,8 @@ def evaluation(
     judged: Mapping[str, tuple[Judged, dict[str, Any]]],
     answers: Answers,
     choice: Choice,
-    confirmed: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """The whole of evaluation.json."""
+    """All of evaluation.json that cross-validation tells."""
     task, recipe, cases = run.task, run.recipe, seen.cases
     data = cohort_sha256(cases)
     software = {name: version(name) for name in ("triage", "torch", "monai", "numpy", "opencv-python-headless")}
@@ -343,7 +326,6 @@ def evaluation(
             | {"expert_reads": expert_reads(cases, name, acts[name])}
             for name, (_, figures) in judged.items()
         },
-        "confirmed": confirmed,
         "alarms": alarms({name: one for name, (one, _) in judged.items()}, lifting, task.overall),
         "distribution": outside_table(choice, task.not_tested),
     }

@@ -25,12 +25,12 @@ COLUMNS = [*head.COLUMNS.values()]
 
 
 def drawn_slice(bleeds: bool, number: int) -> np.ndarray:
-    picture = np.zeros((72, 72))
-    cv2.ellipse(picture, (36, 36), (26, 30), 0, 0, 360, 255.0, 3)
-    cv2.ellipse(picture, (36, 36), (24, 28), 0, 0, 360, 110.0, -1)
+    picture = np.zeros((144, 144))
+    cv2.ellipse(picture, (72, 72), (52, 60), 0, 0, 360, 255.0, 6)
+    cv2.ellipse(picture, (72, 72), (48, 56), 0, 0, 360, 110.0, -1)
     if bleeds:
-        cv2.circle(picture, (28, 30), 8, 220.0, -1)
-    noisy = picture + np.random.default_rng(number).normal(scale=5, size=picture.shape)
+        cv2.circle(picture, (56, 60), 16, 220.0, -1)
+    noisy = picture + (picture > 0) * np.random.default_rng(number).normal(scale=5, size=picture.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
@@ -101,7 +101,11 @@ def test_a_run_on_drawn_scans_leaves_a_bundle_that_reads_series(scans: Path, tmp
     bundle = tmp_path / "run" / "bundle"
     manifest, evaluation = verify_bundle(bundle, tmp_path / "cache"), read_evaluation(bundle)
     assert manifest.accepts.volume is not None
-    aside = evaluation["confirmed"]["findings"]["haemorrhage"]["positives"]
+    confirmed = evaluation["confirmed"]
+    scored = confirmed["coverage"]["scored"]
+    assert scored > 0 and confirmed["slices"]["count"] == scored * SLICES
+    haemorrhage = confirmed["studies"]["findings"]["haemorrhage"]
+    aside = (haemorrhage["with_stopped"] or haemorrhage)["positives"]
     assert manifest.findings[0].evidence.positives + aside == 12
     assert evaluation["findings"]["haemorrhage"]["slices"]["auroc"]["value"] > 0.9
     assert evaluation["findings"]["haemorrhage"]["auroc"]["value"] > 0.9

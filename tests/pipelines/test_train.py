@@ -8,14 +8,16 @@ import pytest
 
 from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest
 from data_schemas.errors import TriageError
-from pipelines.card import card
+from pipelines.card import card, ranged
 from pipelines.chest import TARGETS, TASK
 from pipelines.cohort import FINDINGS, read_cohort, set_aside
+from pipelines.evaluate import Asked, evaluate
 from pipelines.judge import read_evaluation
 from pipelines.recipe import CONFIGS, Recipe, Tail, read_recipe
 from pipelines.train import Run, train
 from tests.pipelines.drawn import row, write_cohort, write_manifest
 from triage.models.bundle import load_bundle, read_manifest, verify_bundle
+from triage.settings import load_settings
 
 TINY = Recipe(
     task="cxr",
@@ -75,7 +77,7 @@ def test_reliability_is_told_of_every_image_once(trained):
 
 def test_every_image_is_in_one_group_of_each_kind(trained):
     evaluation = read_evaluation(trained)
-    assert set(evaluation["findings"]["opacity"]["by_age"]) <= {"under 40", "40 to 59", "60 and over"}
+    assert set(evaluation["findings"]["opacity"]["by_age"]) <= {"0 to 39", "40 to 59", "60 and over"}
     for figures in evaluation["findings"].values():
         for kind in ("by_source", "by_view", "by_sex", "by_age", "by_label"):
             for count in ("positives", "negatives"):
@@ -97,9 +99,8 @@ def test_evidence_is_what_the_evaluation_says(trained):
 
 def test_the_evaluation_names_run_data_and_software(trained, run):
     evaluation = read_evaluation(trained)
-    confirmed = evaluation["confirmed"]
-    assert evaluation["data"]["patients"] + confirmed["patients"] == 64
-    assert evaluation["data"]["images"] + confirmed["images"] == 128
+    aside = set_aside(read_cohort(run.data), TINY.set_aside).sum()
+    assert evaluation["data"]["images"] + aside == 128 and aside > 0
     assert set(evaluation["tried"]) == {"head only", "last blocks and head, 1", "last blocks and head, 2"}
     assert evaluation["tried"][evaluation["kept"]] == max(evaluation["tried"].values())
     averaging = evaluation["averaging"]
@@ -135,6 +136,30 @@ def test_patients_set_aside_are_in_no_answer_that_chooses(run):
     assert aside | judged == {case.patient_id for case in cases}
     folds = {patient: {row["fold"] for row in rows if row["patient"] == patient} for patient in judged}
     assert all(len(of_one) == 1 for of_one in folds.values())
+
+
+def test_what_the_card_says_of_patients_set_aside_is_what_evaluate_says_of_them(run, trained, tmp_path):
+    asked = Asked(
+        bundle=trained,
+        manifest=run.out / "set_aside.csv",
+        images=run.data,
+        out=tmp_path / "again",
+        resamples=TINY.resamples,
+        seed=TINY.seed,
+        settings=load_settings(home=tmp_path),
+    )
+    again = evaluate(asked)
+    cases = read_cohort(run.data)
+    held = [case for case, aside in zip(cases, set_aside(cases, TINY.set_aside), strict=True) if aside]
+    assert again.coverage.studies == len(held) and again.coverage.scored > 0
+    confirmed = read_evaluation(trained)["confirmed"]
+    assert confirmed["coverage"] == again.coverage.model_dump(mode="json")
+    assert confirmed["studies"] == again.studies.model_dump(mode="json")
+    section = (trained / "CARD.md").read_text().split("## On patients set aside")[1].split("## ")[0]
+    for finding in again.studies.findings.values():
+        [line] = [line for line in section.splitlines() if line.startswith(f"| {finding.label} |")]
+        assert f"| {finding.positives} / {finding.negatives} | {ranged(finding.auroc.model_dump())} |" in line
+        assert f"| {ranged(finding.sensitivity.model_dump())} |" in line
 
 
 def test_a_run_leaves_curves_and_what_was_asked_for(run):
