@@ -1,6 +1,6 @@
 """What a training run is asked for: plain values from a YAML file, every one of them checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,6 +137,8 @@ class Recipe(Value):
     """Before everything else, by the images that a network is then fitted to: a fold's own patients are not in it."""
     tails: tuple[Tail, ...] = (Tail(),)
     """Ways to move the last blocks that are tried beside the head alone; cross-validation chooses."""
+    depth: int = Field(0, ge=0, multiple_of=8)
+    """Slices of the input of a network for volumes (pipelines.volumes); 0: networks see slices by themselves."""
     whole: tuple[Whole, ...] = ()
     """Ways to train the whole network that are tried; with any, nothing else is, and no block is fixed. What is done
     to fixed blocks' answers is refused beside it: pretraining, balance_sources, painted."""
@@ -164,6 +166,11 @@ def made_by(recipe: Recipe) -> str:
     How many variants there are is no part of it: more of them cost only what they add.
     """
     return recipe.model_dump_json(include=MADE_BY)
+
+
+def changes_of(stated: Sequence[str]) -> dict[str, Any]:
+    """What a command was given as name=value, values as YAML reads them."""
+    return {name: yaml.safe_load(value) for name, _, value in (one.partition("=") for one in stated)}
 
 
 def read_recipe(path: Path, changes: Mapping[str, Any] | None = None) -> Recipe:

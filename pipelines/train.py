@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
@@ -53,7 +52,7 @@ from pipelines.judge import (
 )
 from pipelines.last_blocks import LastBlocks
 from pipelines.outside import outside_images
-from pipelines.recipe import Recipe, read_recipe
+from pipelines.recipe import Recipe, changes_of, read_recipe
 from pipelines.recipe import Tail as TailRecipe
 from pipelines.run_folder import BUNDLE, OUT_OF_FOLD, draw_curves, opened_run, write_out_of_fold
 from pipelines.scaling import SCALINGS, at_specificity, calibrated, calibrated_by_others
@@ -121,6 +120,10 @@ class Seen:
 def train(run: Run) -> BundleManifest:
     """Train, calibrate, evaluate and write the bundle. Raises TriageError for data that cannot be used."""
     task, recipe = run.task, run.recipe
+    if recipe.depth:
+        raise TriageError(
+            "a bundle holds no network for volumes; pipelines.volumes cross-validates one, or leave `depth` out"
+        )
     with opened_run(run.out, recipe):
         cases = task.read(run.data)
         aside = set_aside(cases, recipe.set_aside)
@@ -368,9 +371,8 @@ def main(
 ) -> None:
     """Trains a model, or says in one sentence why not."""
     try:
-        changes = {name: yaml.safe_load(value) for name, _, value in (one.partition("=") for one in change or [])}
         beside = outside if outside is not None else data.resolve().parent
-        train(Run(read_recipe(recipe, changes), data, out, beside, device, tensorboard, variants))
+        train(Run(read_recipe(recipe, changes_of(change or [])), data, out, beside, device, tensorboard, variants))
     except TriageError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(1) from error

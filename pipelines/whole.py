@@ -25,47 +25,50 @@ from pipelines.fit import Rows, Watch
 from pipelines.judge import mean_auroc
 from pipelines.losses import imbalance_weights, loss_by_name
 from pipelines.optimisers import free_from, optimiser_by_name, parameter_groups, stages
-from pipelines.recipe import Augment, Recipe, Whole
+from pipelines.recipe import Recipe, Whole
 from pipelines.starting_weights import load_starting_weights, load_trunk
-from pipelines.task import Task
+from pipelines.task import Grey, Task
 from pipelines.units import units_of
 from triage.models.networks import MapNetwork, build
 from triage.models.prepare import prepare
+
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Of a batch in memory, by how many sides it has: one that convolutions on a GPU take without turning it."""
 
 
 class Read(Transform):  # type: ignore[misc]
     """A row of the run to its picture; the part that datasets keep. MONAI hands transforms dictionaries."""
 
-    def __init__(self, task: Task, cases: Sequence[Case]) -> None:
-        self.task, self.cases = task, cases
+    def __init__(self, read: Callable[[int], Grey]) -> None:
+        self.read = read
 
     def __call__(self, row: int) -> dict[str, Any]:
-        """row, grey (rows, columns): 8-bit."""
-        return {"row": row, "grey": self.task.grey(self.cases[row].image)}
+        """row, grey: 8-bit."""
+        return {"row": row, "grey": self.read(row)}
 
 
 class Change(RandomizableTransform):  # type: ignore[misc]
     """The picture changed as the recipe says, anew at each call."""
 
-    def __init__(self, augment: Augment) -> None:
+    def __init__(self, change: Callable[[Grey, np.random.Generator], Grey]) -> None:
         super().__init__(prob=1.0)
-        self.augment = augment
+        self.change = change
 
     def __call__(self, one: dict[str, Any]) -> dict[str, Any]:
         """The same with another grey."""
         random = np.random.default_rng(self.R.randint(2**31))
-        return one | {"grey": changed(np.asarray(one["grey"]), self.augment, random)}  # kept on disk, it is a tensor
+        return one | {"grey": self.change(np.asarray(one["grey"]), random)}  # kept on disk, it is a tensor
 
 
 class Prepare(Transform):  # type: ignore[misc]
-    """The picture as the product prepares it."""
+    """The picture as the network takes it."""
 
-    def __init__(self, task: Task, side: int) -> None:
-        self.task, self.spec = task, task.prepare(side)
+    def __init__(self, prepare: Callable[[Grey], NDArray[np.float32]]) -> None:
+        self.prepare = prepare
 
     def __call__(self, one: dict[str, Any]) -> dict[str, Any]:
-        """row, tensor (channels, side, side)."""
-        return {"row": one["row"], "tensor": prepare(self.task.dressed(one["grey"]), self.spec).tensor}
+        """row, tensor: what one input is."""
+        return {"row": one["row"], "tensor": self.prepare(np.asarray(one["grey"]))}
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,18 @@ class WholeNetwork:
         network.load_state_dict(best)
         return network.cpu().eval()
 
+    def read(self, row: int) -> Grey:
+        """An image, 8-bit grey."""
+        return self.task.grey(self.cases[row].image)
+
+    def changed(self, values: Grey, random: np.random.Generator) -> Grey:
+        """As another scanner might have given it."""
+        return changed(values, self.recipe.augment, random)
+
+    def prepared(self, values: Grey) -> NDArray[np.float32]:
+        """(channels, side, side), as the product prepares it."""
+        return prepare(self.task.dressed(values), self.task.prepare(self.recipe.side)).tensor
+
     def begun(self) -> MapNetwork:
         """The network before training."""
         torch.manual_seed(self.recipe.seed)
@@ -126,10 +141,10 @@ class WholeNetwork:
 
     def dataset(self, rows: Rows, *, change: bool) -> Dataset:
         """MONAI's dataset of these images, read once and kept where the recipe says."""
-        chain: list[Any] = [Read(self.task, self.cases)]
+        chain: list[Any] = [Read(self.read)]
         if change:
-            chain.append(Change(self.recipe.augment))
-        chain.append(Prepare(self.task, self.recipe.side))
+            chain.append(Change(self.changed))
+        chain.append(Prepare(self.prepared))
         transform, data = Compose(chain).set_random_state(seed=self.recipe.seed), [int(row) for row in rows]
         if self.how.cache == "memory" and change:
             return CacheDataset(data, transform, progress=False)
@@ -150,17 +165,15 @@ class WholeNetwork:
 
     def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, findings) and features (n, k) of one variant of these images; 0 is each as it is."""
-        read, make = Read(self.task, self.cases), Prepare(self.task, self.recipe.side)
         logits, features = [], []
         network = network.to(self.device).eval()
         for start in range(0, len(rows), self.recipe.batch):
             tensors = []
             for row in rows[start : start + self.recipe.batch]:
-                one = read(int(row))
+                values = self.read(int(row))
                 if variant:
-                    random = np.random.default_rng([self.recipe.seed, variant, int(row)])
-                    one |= {"grey": changed(one["grey"], self.recipe.augment, random)}
-                tensors.append(make(one)["tensor"])
+                    values = self.changed(values, np.random.default_rng([self.recipe.seed, variant, int(row)]))
+                tensors.append(self.prepared(values))
             with torch.inference_mode():
                 found, _, pooled = network(torch.from_numpy(np.stack(tensors)).to(self.device))
             logits.append(found.float().cpu().numpy())
@@ -203,7 +216,7 @@ class Training:
             module.eval()
         told = []
         for rows, tensors in batches:
-            x = tensors.to(self.device, memory_format=torch.channels_last)
+            x = tensors.to(self.device, memory_format=FORMATS[tensors.ndim])
             half = self.how.mixed_precision and self.device != "cpu"
             with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=half):
                 logits = self.network(x)[0]

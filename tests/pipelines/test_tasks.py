@@ -1,10 +1,8 @@
 """Head CT and OCT: what their labels say, how slices become a study, and a whole run on drawn scans."""
 
-import csv
 import math
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -17,40 +15,14 @@ from pipelines.recipe import Recipe, Tail, Whole
 from pipelines.train import Run, train
 from pipelines.units import units_of
 from pipelines.whole import WholeNetwork
+from tests.pipelines.drawn import SLICES, write_scans
 from triage.images.display import modality_values
 from triage.models.bundle import read_manifest, verify_bundle
-
-SLICES = 8
-COLUMNS = [*head.COLUMNS.values()]
-
-
-def drawn_slice(bleeds: bool, number: int) -> np.ndarray:
-    picture = np.zeros((144, 144))
-    cv2.ellipse(picture, (72, 72), (52, 60), 0, 0, 360, 255.0, 6)
-    cv2.ellipse(picture, (72, 72), (48, 56), 0, 0, 360, 110.0, -1)
-    if bleeds:
-        cv2.circle(picture, (56, 60), 16, 220.0, -1)
-    noisy = picture + (picture > 0) * np.random.default_rng(number).normal(scale=5, size=picture.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 patients of 8 slices; every second one bleeds on two slices, each kind of bleed in turn."""
-    folder = tmp_path_factory.mktemp("scans")
-    (folder / "slices").mkdir()
-    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["patient", "slice", "file", "age", *COLUMNS])
-        writer.writeheader()
-        for patient in range(24):
-            for place in range(SLICES):
-                bleeds = patient % 2 == 0 and place in (3, 4)
-                kinds = dict.fromkeys(COLUMNS, 0) | {"hemorrhage": int(bleeds)}
-                kinds[COLUMNS[1 + patient // 2 % (len(COLUMNS) - 1)]] = int(bleeds)
-                name = f"slices/{patient:03}_{place}.png"
-                cv2.imwrite(str(folder / name), drawn_slice(bleeds, 100 * patient + place))
-                writer.writerow({"patient": patient, "slice": place, "file": name, "age": 40, **kinds})
-    return folder
+    return write_scans(tmp_path_factory.mktemp("scans"))
 
 
 def test_a_whole_network_learns_slices_and_its_epochs_are_judged_by_scans(
