@@ -99,6 +99,8 @@ class Whole(Value):
     """Decay of the moving average of the weights that is kept instead of the last ones; 0: none."""
     cache: Literal["memory", "disk", "none"] = "memory"
     """Where pictures are kept between epochs, as read and before they are changed."""
+    workers: int = Field(0, ge=0)
+    """Processes that read and change pictures while the network learns; 0: the one that trains does it."""
     mixed_precision: bool = True
     """bfloat16 on a GPU."""
 

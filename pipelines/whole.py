@@ -6,14 +6,15 @@ held back from the training ones.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from monai.data import CacheDataset, Dataset, PersistentDataset
+from monai.data import CacheDataset, DataLoader, Dataset, PersistentDataset
 from monai.transforms import Compose, RandomizableTransform, Transform
 from numpy.typing import NDArray
 from torch import Tensor
@@ -48,15 +49,17 @@ class Read(Transform):  # type: ignore[misc]
 
 
 class Change(RandomizableTransform):  # type: ignore[misc]
-    """The picture changed as the recipe says, anew at each call."""
+    """The picture changed as the recipe says: by seed, epoch and row, so that neither the order of the calls, nor the
+    process that makes them, nor a stop in between makes a difference. A RandomizableTransform, so that MONAI's datasets
+    keep what comes before it."""
 
-    def __init__(self, change: Callable[[Grey, np.random.Generator], Grey]) -> None:
+    def __init__(self, change: Callable[[Grey, np.random.Generator], Grey], seed: int) -> None:
         super().__init__(prob=1.0)
-        self.change = change
+        self.change, self.seed, self.epoch = change, seed, 0
 
     def __call__(self, one: dict[str, Any]) -> dict[str, Any]:
         """The same with another grey."""
-        random = np.random.default_rng(self.R.randint(2**31))
+        random = np.random.default_rng([self.seed, self.epoch, one["row"]])
         return one | {"grey": self.change(np.asarray(one["grey"]), random)}  # kept on disk, it is a tensor
 
 
@@ -81,7 +84,7 @@ class WholeNetwork:
     how: Whole
     device: str
     folder: Path
-    """Where a dataset on disk keeps its pictures."""
+    """Where a dataset on disk keeps its pictures, and a fit what it needs to go on after a stop."""
 
     @property
     def variants(self) -> int:
@@ -89,32 +92,35 @@ class WholeNetwork:
         return self.recipe.variants
 
     def fit(self, rows: Rows, watch: Watch | None = None) -> MapNetwork:
-        """A network fitted to these images, evaluating, on the CPU."""
+        """A network fitted to these images, evaluating, on the CPU. After a stop it goes on behind the last epoch."""
         cases = [self.cases[row] for row in rows]
         back = set_aside(cases, self.how.validation, what=f"validation {self.recipe.seed}")
         learning, validation = rows[~back], rows[back]
-        network = self.begun()
-        dataset = self.dataset(learning, change=True)
+        change = Change(self.changed, self.recipe.seed)
+        dataset = self.dataset(learning, change)
         labels = label_matrix(self.cases, tuple(self.task.targets))
         judges = [self.cases[row] for row in validation]
         units = units_of(self.task, judges, labels[validation], np.zeros(len(validation), np.int64))
-        training = Training(network, self.recipe, self.how, self.device, labels, learning)
-        best, best_area, since = copy.deepcopy(network.state_dict()), -1.0, 0
-        for epoch in range(1, self.how.epochs + 1):
+        training = Training(self.begun(), self.recipe, self.how, self.device, labels, learning)
+        kept = self.folder / f"fit_{self.key(rows)}.pt"
+        progress = training.resumed(kept) or Progress(copy.deepcopy(training.network.state_dict()))
+        while progress.epoch < self.how.epochs and progress.since < self.how.patience:
+            change.epoch = epoch = progress.epoch + 1
             told = training.epoch(epoch, self.batches(dataset, epoch))
             candidate = training.candidate()
             logits = self.outputs(candidate, validation, 0)[0].astype(np.float64)
-            area = mean_auroc(units.logits(logits), units.labels)
+            progress.after(epoch, mean_auroc(units.logits(logits), units.labels), candidate)
             if watch is not None:
                 watch(epoch, told, candidate)
-            if area > best_area or not np.isfinite(area):  # of too few patients to tell, the latest
-                best, best_area, since = copy.deepcopy(candidate.state_dict()), np.fmax(best_area, area), 0
-            else:
-                since += 1
-            if since >= self.how.patience:
-                break
-        network.load_state_dict(best)
+            training.keep(kept, progress)
+        network = training.network
+        network.load_state_dict(progress.best)
+        kept.unlink(missing_ok=True)
         return network.cpu().eval()
+
+    def key(self, rows: Rows) -> str:
+        """What tells a fit to these images in this way from others of the run."""
+        return hashlib.sha256(self.how.model_dump_json().encode() + rows.tobytes()).hexdigest()[:16]
 
     def read(self, row: int) -> Grey:
         """An image, 8-bit grey."""
@@ -139,25 +145,24 @@ class WholeNetwork:
             load_trunk(Path(self.recipe.start), network)
         return network.to(self.device)
 
-    def dataset(self, rows: Rows, *, change: bool) -> Dataset:
-        """MONAI's dataset of these images, read once and kept where the recipe says."""
-        chain: list[Any] = [Read(self.read)]
-        if change:
-            chain.append(Change(self.changed))
-        chain.append(Prepare(self.prepared))
-        transform, data = Compose(chain).set_random_state(seed=self.recipe.seed), [int(row) for row in rows]
-        if self.how.cache == "memory" and change:
+    def dataset(self, rows: Rows, change: Change) -> Dataset:
+        """MONAI's dataset of these images, changed, each read once and kept where the recipe says."""
+        transform, data = Compose([Read(self.read), change, Prepare(self.prepared)]), [int(row) for row in rows]
+        if self.how.cache == "memory":
             return CacheDataset(data, transform, progress=False)
-        if self.how.cache == "disk" and change:
+        if self.how.cache == "disk":
             return PersistentDataset(data, transform, cache_dir=self.folder)
         return Dataset(data, transform)
 
     def batches(self, dataset: Dataset, epoch: int) -> Iterator[tuple[Rows, Tensor]]:
-        """Places and tensors of one pass in random order."""
+        """Rows and tensors of one pass in random order."""
         order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(dataset))
-        for start in range(0, len(order), self.recipe.batch):
-            some = [dataset[int(place)] for place in order[start : start + self.recipe.batch]]
-            yield np.array([one["row"] for one in some]), torch.from_numpy(np.stack([one["tensor"] for one in some]))
+        for one in self.loaded(dataset, order.tolist()):
+            yield one["row"].numpy(), one["tensor"]
+
+    def loaded(self, dataset: Dataset, order: Sequence[int]) -> DataLoader:
+        """In batches, by as many processes as the recipe says."""
+        return DataLoader(dataset, batch_size=self.recipe.batch, sampler=order, num_workers=self.how.workers)
 
     def painted(self, rows: Rows, variant: int) -> NDArray[np.bool_]:
         """(n,): none; findings are painted for fixed layers only."""
@@ -165,20 +170,38 @@ class WholeNetwork:
 
     def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, findings) and features (n, k) of one variant of these images; 0 is each as it is."""
+        chain: list[Any] = [Read(self.read)]
+        if variant:
+            change = Change(self.changed, self.recipe.seed)
+            change.epoch = variant
+            chain.append(change)
+        dataset = Dataset([int(row) for row in rows], Compose([*chain, Prepare(self.prepared)]))
         logits, features = [], []
         network = network.to(self.device).eval()
-        for start in range(0, len(rows), self.recipe.batch):
-            tensors = []
-            for row in rows[start : start + self.recipe.batch]:
-                values = self.read(int(row))
-                if variant:
-                    values = self.changed(values, np.random.default_rng([self.recipe.seed, variant, int(row)]))
-                tensors.append(self.prepared(values))
+        for one in self.loaded(dataset, range(len(rows))):
             with torch.inference_mode():
-                found, _, pooled = network(torch.from_numpy(np.stack(tensors)).to(self.device))
+                found, _, pooled = network(one["tensor"].to(self.device))
             logits.append(found.float().cpu().numpy())
             features.append(pooled.float().cpu().numpy())
         return np.concatenate(logits), np.concatenate(features)
+
+
+@dataclass
+class Progress:
+    """How far a fit is, and the best so far."""
+
+    best: Mapping[str, Tensor]
+    best_area: float = -1.0
+    epoch: int = 0
+    since: int = 0
+    """Epochs since the best."""
+
+    def after(self, epoch: int, area: float, candidate: MapNetwork) -> None:
+        """An epoch is done; of too few patients to tell (NaN), the latest is kept."""
+        self.epoch, self.since = epoch, self.since + 1
+        if area > self.best_area or not np.isfinite(area):
+            self.best = copy.deepcopy(candidate.state_dict())
+            self.best_area, self.since = float(np.fmax(self.best_area, area)), 0
 
 
 class Training:
@@ -194,6 +217,7 @@ class Training:
         learning: Rows,
     ) -> None:
         self.network, self.how, self.device, self.labels = network, how, device, torch.from_numpy(labels)
+        self.seed = recipe.seed
         weights = imbalance_weights(labels[learning]).sqrt().to(device)
         self.loss: Callable[[Tensor, Tensor], Tensor] = loss_by_name(
             how.loss, smoothing=2 * recipe.smoothing, positive_weights=weights, gamma=how.gamma
@@ -211,6 +235,9 @@ class Training:
 
     def epoch(self, number: int, batches: Iterator[tuple[Rows, Tensor]]) -> float:
         """One pass; gives the mean loss."""
+        torch.manual_seed(
+            self.seed + number
+        )  # of the dropout: a fit that goes on is the same as one that never stopped
         self.network.train()
         for module in self.fixed(number):
             module.eval()
@@ -241,3 +268,24 @@ class Training:
         network = self.network if self.average is None else self.average.module
         assert isinstance(network, MapNetwork)
         return network.eval()
+
+    def keep(self, path: Path, progress: Progress) -> None:
+        """Sets down all that the next epoch needs, complete or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        states = {name: one.state_dict() for name, one in self._parts().items()}
+        torch.save({"progress": vars(progress), **states}, part)
+        part.replace(path)
+
+    def resumed(self, path: Path) -> Progress | None:
+        """Goes on from what an earlier run set down; None where there is nothing."""
+        if not path.is_file():
+            return None
+        found = torch.load(path, weights_only=True, map_location=self.device)
+        for name, one in self._parts().items():
+            one.load_state_dict(found[name])
+        return Progress(**found["progress"])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"network": self.network, "optimiser": self.optimiser, "schedule": self.schedule}
+        return parts if self.average is None else parts | {"average": self.average}

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from pipelines.judge import read_evaluation
 from pipelines.metrics import auroc
 from pipelines.recipe import Augment, Recipe, Whole, read_recipe
 from pipelines.train import Run, train
-from pipelines.whole import WholeNetwork
+from pipelines.whole import Change, WholeNetwork
 from tests.pipelines.drawn import write_cohort
 from triage.models.bundle import verify_bundle
 
@@ -77,6 +78,46 @@ def test_training_ends_when_no_epoch_is_better(films, tmp_path):
     one = fitter(films, tmp_path, epochs=30, patience=2, rate=1e-7)
     one.fit(np.arange(len(one.cases)), lambda epoch, loss, network: told.append(epoch))
     assert len(told) < 30
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_fit_that_was_stopped_goes_on_and_ends_as_if_it_never_had_been(films, tmp_path, ema):
+    rows = np.arange(48)
+    one = fitter(films, tmp_path / "whole", epochs=3, ema=ema, patience=9)
+    one = replace(one, recipe=one.recipe.model_copy(update={"dropout": 0.5}))
+    other = replace(one, folder=tmp_path / "stopped")
+    told: list[int] = []
+
+    def stop_in_the_third(epoch: int, loss: float, network: object) -> None:
+        told.append(epoch)
+        if epoch == 3 and told.count(3) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        other.fit(rows, stop_in_the_third)
+    again = other.fit(rows, stop_in_the_third).state_dict()
+    assert told == [1, 2, 3, 3]
+    for name, value in one.fit(rows).state_dict().items():
+        assert torch.equal(value, again[name]), name
+    assert not list((tmp_path / "stopped").glob("fit_*")), "a finished fit leaves nothing behind"
+
+
+def test_other_processes_that_read_pictures_make_no_difference(films, tmp_path):
+    rows = np.arange(32)
+    one = fitter(films, tmp_path, epochs=2).fit(rows).state_dict()
+    two = fitter(films, tmp_path, epochs=2, workers=2).fit(rows).state_dict()
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+
+
+def test_a_picture_is_changed_anew_in_every_epoch(films, tmp_path):
+    one = fitter(films, tmp_path)
+    change = Change(one.changed, seed=3)
+    picture = {"row": 5, "grey": one.read(5)}
+    change.epoch = 1
+    first, same = change(picture)["grey"], change(picture)["grey"]
+    change.epoch = 2
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, change(picture)["grey"])
 
 
 def test_a_run_leaves_a_bundle_of_a_network_by_name(films, tmp_path):
