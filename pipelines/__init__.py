@@ -4,6 +4,7 @@ train                 recipe, task (chest, head, retina), cohort, units; variant
                       fit, whole (losses, optimisers), cross_validation; scaling, judge; outside, shut_out;
                       confirm (by evaluate), card; run_folder, watch
 pretrain, few_shot    the same first steps as train
+volumes               whole and cross_validation with networks for volumes; no bundle comes of it
 compare               answers of finished runs
 calibrate             answers of a finished run; scaling, plots
 operating_points      answers of a finished run
