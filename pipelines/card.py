@@ -180,7 +180,7 @@ def confirmed_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> 
     coverage = confirmed["coverage"]
     stops = "; ".join(f"{stop['studies']} stopped by {stop['gate']}" for stop in coverage["stopped_by"])
     return (
-        f"Patients drawn by a hash of their number; neither these weights nor any choice made for them has seen them. "
+        "Patients drawn by a hash of their number; neither these weights nor any choice made for them has seen them. "
         "Written by `pipelines.evaluate`, which sends each image through the finished bundle as the product does, "
         f"gates included: {coverage['scored']} of {coverage['studies']} were scored{f' ({stops})' if stops else ''}, "
         f"of {confirmed['studies']['patients']} patients. Versions before this one may have been measured on the same "

@@ -171,8 +171,14 @@ def made_by(recipe: Recipe) -> str:
 
 
 def changes_of(stated: Sequence[str]) -> dict[str, Any]:
-    """What a command was given as name=value, values as YAML reads them."""
-    return {name: yaml.safe_load(value) for name, _, value in (one.partition("=") for one in stated)}
+    """What a command was given as name=value, values as YAML reads them. Raises TriageError for what is no YAML."""
+    found = {}
+    for name, _, value in (one.partition("=") for one in stated):
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise TriageError(f"--set {name}={value} is no YAML: {' '.join(str(error).split())}") from error
+    return found
 
 
 def read_recipe(path: Path, changes: Mapping[str, Any] | None = None) -> Recipe:

@@ -70,6 +70,10 @@ TASKS: Mapping[str, Task] = {task.name: task for task in (chest.TASK, head.TASK,
 PLACES = {"chest film": "cxr_nih/images", "head CT": "head_ct/slices", "OCT": "oct"}
 """Where other kinds of images lie, below the folder of other data."""
 HEAD_ONLY = "head only"
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="name=value: one value of the recipe, changed. May be repeated.")
+]
+TensorBoard = Annotated[bool, typer.Option(help="Learning curves for TensorBoard too (pip install tensorboard).")]
 
 
 @dataclass(frozen=True)
@@ -358,16 +362,12 @@ def main(
         typer.Option(help="Folder of other data that must be refused; the one above the data unless given."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    change: Annotated[
-        list[str] | None, typer.Option("--set", help="name=value: one value of the recipe, changed. May be repeated.")
-    ] = None,
+    change: Changes = None,
     variants: Annotated[
         Path | None,
         typer.Option(help="Folder for what the fixed layers gave; runs that differ after them may share it."),
     ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option(help="Learning curves for TensorBoard too (pip install tensorboard).")
-    ] = False,
+    tensorboard: TensorBoard = False,
 ) -> None:
     """Trains a model, or says in one sentence why not."""
     try:

@@ -23,9 +23,8 @@ from pipelines.cross_validation import cross_validate
 from pipelines.judge import mean_auroc
 from pipelines.recipe import changes_of, read_recipe
 from pipelines.run_folder import OUT_OF_FOLD, draw_curves, opened_run, write_out_of_fold
-from pipelines.starting_weights import load_trunk
 from pipelines.task import Grey
-from pipelines.train import Run
+from pipelines.train import Changes, Run, TensorBoard
 from pipelines.watch import curves_of
 from pipelines.whole import WholeNetwork
 from triage.models.networks import MapNetwork, build_3d
@@ -58,16 +57,12 @@ class WholeVolumes(WholeNetwork):
         wanted: NDArray[np.float32] = F.interpolate(torch.from_numpy(stacked)[None], size, mode="trilinear")[0].numpy()
         return wanted
 
-    def begun(self) -> MapNetwork:
-        """The network before training. Raises TriageError."""
+    def built(self) -> MapNetwork:
+        """Random weights. Raises TriageError where others are asked for."""
         if self.how.imagenet:
             raise TriageError("there are no ImageNet weights of networks for volumes; `imagenet: false` does without")
-        torch.manual_seed(self.recipe.seed)
         arguments = {"dropout": self.recipe.dropout}
-        network = build_3d(self.recipe.network, len(self.task.targets), self.task.channels, arguments)
-        if self.recipe.start:
-            load_trunk(Path(self.recipe.start), network)
-        return network.to(self.device)
+        return build_3d(self.recipe.network, len(self.task.targets), self.task.channels, arguments)
 
 
 def scans_of(cases: Sequence[Case]) -> tuple[list[Case], list[tuple[Path, ...]]]:
@@ -121,22 +116,17 @@ def require_volumes(run: Run) -> None:
 
 
 def main(
-    recipe: Annotated[Path, typer.Argument(help="YAML file, or the name of a shipped recipe: head_ct.")],
+    recipe: Annotated[Path, typer.Argument(help="YAML file, or the name of a shipped one: head_ct_volumes.")],
     data: Annotated[Path, typer.Option(help="Folder with manifest.csv and images.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    change: Annotated[
-        list[str] | None, typer.Option("--set", help="name=value: one value of the recipe, changed. May be repeated.")
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option(help="Learning curves for TensorBoard too (pip install tensorboard).")
-    ] = False,
+    change: Changes = None,
+    tensorboard: TensorBoard = False,
 ) -> None:
     """Trains a network for volumes, or says in one sentence why not."""
     try:
-        means = volumes(
-            Run(read_recipe(recipe, changes_of(change or [])), data, out, device=device, tensorboard=tensorboard)
-        )
+        asked = read_recipe(recipe, changes_of(change or []))
+        means = volumes(Run(asked, data, out, device=device, tensorboard=tensorboard))
     except TriageError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(1) from error

@@ -49,13 +49,13 @@ class Read(Transform):  # type: ignore[misc]
 
 
 class Change(RandomizableTransform):  # type: ignore[misc]
-    """The picture changed as the recipe says: by seed, epoch and row, so that neither the order of the calls, nor the
-    process that makes them, nor a stop in between makes a difference. A RandomizableTransform, so that MONAI's datasets
-    keep what comes before it."""
+    """The picture changed as the recipe says: by seed, epoch (or variant) and row, so that neither the order of the
+    calls, nor the process that makes them, nor a stop in between makes a difference. A RandomizableTransform, so that
+    MONAI's datasets keep what comes before it."""
 
-    def __init__(self, change: Callable[[Grey, np.random.Generator], Grey], seed: int) -> None:
+    def __init__(self, change: Callable[[Grey, np.random.Generator], Grey], seed: int, epoch: int = 0) -> None:
         super().__init__(prob=1.0)
-        self.change, self.seed, self.epoch = change, seed, 0
+        self.change, self.seed, self.epoch = change, seed, epoch
 
     def __call__(self, one: dict[str, Any]) -> dict[str, Any]:
         """The same with another grey."""
@@ -137,13 +137,18 @@ class WholeNetwork:
     def begun(self) -> MapNetwork:
         """The network before training."""
         torch.manual_seed(self.recipe.seed)
+        network = self.built()
+        if self.recipe.start:
+            load_trunk(Path(self.recipe.start), network)
+        return network.to(self.device)
+
+    def built(self) -> MapNetwork:
+        """With ImageNet weights or random ones. Raises TriageError where there are none."""
         arguments = {"dropout": self.recipe.dropout}
         network = build(self.recipe.network, len(self.task.targets), self.task.channels, arguments)
         if self.how.imagenet:
             load_starting_weights(self.recipe.network, network)
-        if self.recipe.start:
-            load_trunk(Path(self.recipe.start), network)
-        return network.to(self.device)
+        return network
 
     def dataset(self, rows: Rows, change: Change) -> Dataset:
         """MONAI's dataset of these images, changed, each read once and kept where the recipe says."""
@@ -170,12 +175,8 @@ class WholeNetwork:
 
     def outputs(self, network: MapNetwork, rows: Rows, variant: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits (n, findings) and features (n, k) of one variant of these images; 0 is each as it is."""
-        chain: list[Any] = [Read(self.read)]
-        if variant:
-            change = Change(self.changed, self.recipe.seed)
-            change.epoch = variant
-            chain.append(change)
-        dataset = Dataset([int(row) for row in rows], Compose([*chain, Prepare(self.prepared)]))
+        change = [Change(self.changed, self.recipe.seed, variant)] if variant else []
+        dataset = Dataset([int(row) for row in rows], Compose([Read(self.read), *change, Prepare(self.prepared)]))
         logits, features = [], []
         network = network.to(self.device).eval()
         for one in self.loaded(dataset, range(len(rows))):
@@ -235,9 +236,8 @@ class Training:
 
     def epoch(self, number: int, batches: Iterator[tuple[Rows, Tensor]]) -> float:
         """One pass; gives the mean loss."""
-        torch.manual_seed(
-            self.seed + number
-        )  # of the dropout: a fit that goes on is the same as one that never stopped
+        # of the dropout: a fit that goes on after a stop is the same as one that never stopped
+        torch.manual_seed(self.seed + number)
         self.network.train()
         for module in self.fixed(number):
             module.eval()

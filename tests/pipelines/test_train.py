@@ -13,7 +13,7 @@ from pipelines.chest import TARGETS, TASK
 from pipelines.cohort import FINDINGS, read_cohort, set_aside
 from pipelines.evaluate import Asked, evaluate
 from pipelines.judge import read_evaluation
-from pipelines.recipe import CONFIGS, Recipe, Tail, read_recipe
+from pipelines.recipe import CONFIGS, Recipe, Tail, changes_of, read_recipe
 from pipelines.train import Run, train
 from tests.pipelines.drawn import row, write_cohort, write_manifest
 from triage.models.bundle import load_bundle, read_manifest, verify_bundle
@@ -204,6 +204,11 @@ def test_a_folder_of_another_recipe_is_not_gone_on_with(run):
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 def test_shipped_recipes_are_found_by_name(name):
     assert read_recipe(Path(name)).task == name.removesuffix("_volumes")
+
+
+def test_a_change_that_is_no_yaml_is_named():
+    with pytest.raises(TriageError, match=r"--set tails=\[ is no YAML"):
+        changes_of(["side=64", "tails=["])
 
 
 def test_a_wrong_value_of_a_recipe_is_named(tmp_path):

@@ -75,7 +75,6 @@ def test_bleeds_that_are_plain_to_see_are_learnt(scans: Path) -> None:
     logits, features = one.outputs(network, rows, 0)
     assert features.shape == (24, 512)
     bleeds = label_matrix(one.cases, tuple(head.TARGETS))[:, 0] == 1
-
     assert auroc(logits[:, 0].astype(np.float64), bleeds) > 0.8
 
 
