@@ -2,14 +2,19 @@
 those of other images others (SimCLR, Chen et al. 2020, arXiv:2002.05709; MONAI's ContrastiveLoss).
 """
 
+import json
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from monai.losses import ContrastiveLoss
+from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from data_schemas.errors import TriageError
 from pipelines.fit import Images, Rows, Tail
@@ -20,15 +25,65 @@ said = logging.getLogger("pipelines.contrastive").info
 TEMPERATURE = 0.2
 PROJECTED = 128
 """Values that a projection of the features has, by which they are compared; it is thrown away afterwards."""
+LOSSES = "contrastive_losses"
+"""In the head of a trunk's file."""
+
+
+@dataclass
+class Moving:
+    """Last blocks on their way, with all that the next epoch needs."""
+
+    tail: Tail
+    projection: nn.Module
+    optimiser: torch.optim.Optimizer
+    random: np.random.Generator
+    losses: list[float] = field(default_factory=list)
+    """The mean of each epoch."""
+
+    def compared(self, images: Images, which: NDArray[np.int64], rows: Rows, device: str) -> Tensor:
+        """(n, PROJECTED): by what one variant of each of these images is compared."""
+        x = images.drawn(which, rows).to(device, memory_format=torch.channels_last)
+        projected: Tensor = self.projection(self.tail.features(x))
+        return projected
+
+    def keep(self, path: Path) -> None:
+        """Sets down where it is, complete or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        states = {name: one.state_dict() for name, one in self._parts().items()}
+        drawn = json.dumps(self.random.bit_generator.state)
+        torch.save({"losses": self.losses, "random": drawn, **states}, part)
+        part.replace(path)
+
+    def go_on_from(self, path: Path, device: str) -> None:
+        """Takes up what an earlier run set down, where it did."""
+        if not path.is_file():
+            return
+        found = torch.load(path, weights_only=True, map_location=device)
+        for name, one in self._parts().items():
+            one.load_state_dict(found[name])
+        self.losses = found["losses"]
+        self.random.bit_generator.state = json.loads(found["random"])
+
+    def _parts(self) -> dict[str, Tail | nn.Module | torch.optim.Optimizer]:
+        return {"tail": self.tail, "projection": self.projection, "optimiser": self.optimiser}
 
 
 def contrast(
-    network: MapNetwork, images: Images, rows: Rows, recipe: Recipe, how: Pretraining, device: str
+    network: MapNetwork,
+    images: Images,
+    rows: Rows,
+    recipe: Recipe,
+    how: Pretraining,
+    device: str,
+    kept: Path,
+    watch: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> list[float]:
     """Moves the network's last blocks in place by these images; gives the mean loss of each epoch.
 
-    A variant into which a finding was painted is not like its image, and is left out. Raises TriageError for fewer
-    images than a batch.
+    A variant into which a finding was painted is not like its image, and is left out. `kept` is a file from which a
+    run that was stopped goes on behind its last epoch; it is gone at the end. `watch` is told of each epoch. Raises
+    TriageError for fewer images than a batch.
     """
     unpainted = ~images.painted()
     count = unpainted.sum(axis=0)
@@ -36,41 +91,52 @@ def contrast(
     rows = rows[count[rows] > 1]
     if len(rows) < recipe.batch:
         raise TriageError(f"{len(rows)} images are fewer than one batch of {recipe.batch}; set a smaller batch")
-    torch.manual_seed(recipe.seed)
-    random = np.random.default_rng(recipe.seed)
-    tail = Tail(network.to(device), recipe.fixed_blocks).eval().requires_grad_(False)
-    width = network.head.in_features
-    projection = nn.Sequential(nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, PROJECTED)).to(device)
-    moving = tail.moving()
-    for parameter in moving:
-        parameter.requires_grad_(True)
-    optimiser = torch.optim.AdamW([{"params": moving, "lr": how.rate}, {"params": projection.parameters(), "lr": 1e-3}])
+    moving = begun(network.to(device), recipe, how, device)
+    moving.go_on_from(kept, device)
     alike = ContrastiveLoss(temperature=TEMPERATURE)
-    told = []
-    for _ in range(how.epochs):
-        losses = []
-        order = random.permutation(rows)
+    while len(moving.losses) < how.epochs:
+        told = []
+        order = moving.random.permutation(rows)
         for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
             some = order[start : start + recipe.batch]
-            first = random.integers(0, count[some])
-            second = (first + random.integers(1, count[some])) % count[some]
-            pair = [
-                projection(tail.features(images.drawn(which, some).to(device, memory_format=torch.channels_last)))
-                for which in (choice[first, some], choice[second, some])
-            ]
-            value = alike(*pair)
-            optimiser.zero_grad()
+            first = moving.random.integers(0, count[some])
+            second = (first + moving.random.integers(1, count[some])) % count[some]
+            value = alike(*(moving.compared(images, choice[one, some], some, device) for one in (first, second)))
+            moving.optimiser.zero_grad()
             value.backward()
-            optimiser.step()
-            losses.append(float(value.detach()))
-        told.append(float(np.mean(losses)))
-        said("epoch %d: loss %.4f", len(told), told[-1])
-    tail.requires_grad_(False)
-    return told
+            moving.optimiser.step()
+            told.append(float(value.detach()))
+        moving.losses.append(float(np.mean(told)))
+        moving.keep(kept)
+        said("epoch %d: loss %.4f", len(moving.losses), moving.losses[-1])
+        watch(len(moving.losses), moving.losses[-1])
+    moving.tail.requires_grad_(False)
+    kept.unlink(missing_ok=True)
+    return moving.losses
 
 
-def save_trunk(network: MapNetwork, path: Path) -> None:
-    """Sets the trunk down for pipelines.starting_weights.load_trunk, complete or not at all."""
+def begun(network: MapNetwork, recipe: Recipe, how: Pretraining, device: str) -> Moving:
+    """Before the first epoch: nothing but the last blocks moves, and batch norms keep their statistics."""
+    torch.manual_seed(recipe.seed)
+    tail = Tail(network, recipe.fixed_blocks).eval().requires_grad_(False)
+    width = network.head.in_features
+    projection = nn.Sequential(nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, PROJECTED)).to(device)
+    parameters = tail.moving()
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    groups = [{"params": parameters, "lr": how.rate}, {"params": projection.parameters(), "lr": 1e-3}]
+    return Moving(tail, projection, torch.optim.AdamW(groups), np.random.default_rng(recipe.seed))
+
+
+def save_trunk(network: MapNetwork, path: Path, losses: Sequence[float]) -> None:
+    """Sets the trunk down for pipelines.starting_weights.load_trunk, with each epoch's loss, complete or not at all."""
     part = path.with_suffix(".part")
-    save_file({name: value.cpu().contiguous() for name, value in network.trunk.state_dict().items()}, part)
+    tensors = {name: value.cpu().contiguous() for name, value in network.trunk.state_dict().items()}
+    save_file(tensors, part, {LOSSES: json.dumps(list(losses))})
     part.replace(path)
+
+
+def losses_of(path: Path) -> list[float]:
+    """The loss of each epoch by which a trunk was made, as save_trunk set it down."""
+    with safe_open(path, "pt") as file:
+        return [float(loss) for loss in json.loads((file.metadata() or {}).get(LOSSES, "[]"))]

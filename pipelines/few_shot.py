@@ -25,7 +25,7 @@ from pipelines.fit import Rows, start_network
 from pipelines.last_blocks import LastBlocks
 from pipelines.metrics import auroc
 from pipelines.recipe import Recipe, read_recipe
-from pipelines.run_folder import opened_run
+from pipelines.run_folder import PRETRAINED, opened_run
 from pipelines.train import Run, counted
 from pipelines.variants import gather
 
@@ -151,7 +151,7 @@ def run_few_shot(run: Run, draws: int = DRAWS) -> list[Shot]:
         rows = np.flatnonzero(~set_aside(cases, recipe.set_aside))
         folds = folds_by_patient([cases[row] for row in rows], recipe.folds, recipe.seed)
         labels = label_matrix(cases, tuple(task.targets))[rows]
-        fitter = LastBlocks(network, images, recipe, None, run.device, run.out / "pretrained")
+        fitter = LastBlocks(network, images, recipe, None, run.device, run.out / PRETRAINED)
         features = features_by_fold(fitter, rows, folds)
         shots = few_shot(features, labels, folds, tuple(task.targets), recipe, draws=draws)
     with (run.out / "few_shot.csv").open("w", newline="", encoding="utf-8") as file:

@@ -5,7 +5,6 @@ What the fixed layers give is computed once per image and variant, so that an ep
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,8 +15,8 @@ from torch import Tensor, nn
 from data_schemas.errors import TriageError
 from pipelines.recipe import Recipe
 from pipelines.recipe import Tail as TailRecipe
-from pipelines.starting_weights import load_starting_weights, load_trunk
-from triage.models.networks import EfficientNetLite, MapNetwork, build
+from pipelines.starting_weights import set_starting_weights
+from triage.models.networks import BlockTrunk, MapNetwork, build
 
 Watch = Callable[[int, float, MapNetwork], None]
 """Told after each epoch: its number from 1, the mean loss over it, the network as it is then."""
@@ -26,7 +25,7 @@ Rows = NDArray[np.intp]
 
 
 class Tail(nn.Module):
-    """The part of an EfficientNet-Lite that is trained: the last blocks, the head convolution, the linear head."""
+    """The part of a network that is trained where its first blocks are fixed: the last blocks and the linear head."""
 
     def __init__(self, network: MapNetwork, fixed_blocks: int) -> None:
         super().__init__()
@@ -44,30 +43,26 @@ class Tail(nn.Module):
 
     def moving(self) -> list[nn.Parameter]:
         """Parameters of the trunk that come after the fixed blocks."""
-        trunk = self.trunk
-        parts = [*list(trunk._blocks)[self.fixed_blocks :], trunk._conv_head, trunk._bn1]
-        return [parameter for part in parts for parameter in part.parameters()]
+        return [parameter for part in self.trunk.behind(self.fixed_blocks) for parameter in part.parameters()]
 
 
-def trunk_of(network: MapNetwork) -> EfficientNetLite:
-    """The network's trunk. Raises TypeError for any but an EfficientNet-Lite."""
-    if not isinstance(network.trunk, EfficientNetLite):
-        raise TypeError("layers are kept fixed in an EfficientNet-Lite only; other networks are trained end to end")
+def trunk_of(network: MapNetwork) -> BlockTrunk:
+    """The network's trunk. Raises TypeError for one without blocks that can be kept fixed."""
+    if not isinstance(network.trunk, BlockTrunk):
+        raise TypeError("the network has no blocks to keep fixed; it is trained end to end")
     return network.trunk
 
 
 def start_network(recipe: Recipe, findings: int, channels: int) -> MapNetwork:
-    """An EfficientNet-Lite with ImageNet weights, or those of the recipe's `start`, and a random head.
+    """A network of blocks with ImageNet weights, or those of the recipe's `start`, and a random head.
 
     Raises TriageError for a network of another kind, or a `start` that does not fit.
     """
     torch.manual_seed(recipe.seed)
     network = build(recipe.network, findings, channels, {"dropout": recipe.dropout})
-    if not isinstance(network.trunk, EfficientNetLite):
+    if not isinstance(network.trunk, BlockTrunk):
         raise TriageError(f"{recipe.network} has no blocks to keep fixed; give the recipe `whole` to train all of it")
-    load_starting_weights(recipe.network, network)
-    if recipe.start:
-        load_trunk(Path(recipe.start), network)
+    set_starting_weights(network, recipe, imagenet=True)
     nn.init.normal_(network.head.weight, std=0.01)
     nn.init.zeros_(network.head.bias)
     return network.eval()

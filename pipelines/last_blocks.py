@@ -59,9 +59,9 @@ class LastBlocks:
         if path.is_file():
             load_trunk(path, network)
             return network
-        contrast(network, self.images, rows, self.recipe, self.recipe.pretraining, self.device)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_trunk(network, path)
+        going = path.with_suffix(".pt")
+        losses = contrast(network, self.images, rows, self.recipe, self.recipe.pretraining, self.device, going)
+        save_trunk(network, path, losses)
         return network
 
     def painted(self, rows: Rows, variant: int) -> NDArray[np.bool_]:

@@ -14,13 +14,12 @@ import typer
 from data_schemas.errors import TriageError
 from pipelines.cohort import set_aside
 from pipelines.contrastive import contrast, save_trunk
+from pipelines.curves import draw_curves
 from pipelines.fit import start_network
 from pipelines.recipe import Pretraining, read_recipe
-from pipelines.run_folder import opened_run
+from pipelines.run_folder import TRUNK, opened_run
 from pipelines.train import Run, counted
 from pipelines.variants import gather
-
-TRUNK = "trunk.safetensors"
 
 
 def pretrain(run: Run, how: Pretraining) -> Path:
@@ -32,8 +31,9 @@ def pretrain(run: Run, how: Pretraining) -> Path:
         network = start_network(recipe, len(task.targets), task.channels)
         with counted("images seen by the fixed layers", recipe.variants * len(cases)) as ticked:
             images = gather(task, cases, network, recipe, run.variants or run.out / "variants", run.device, ticked)
-        contrast(network, images, rows, recipe, how, run.device)
-        save_trunk(network, run.out / TRUNK)
+        losses = contrast(network, images, rows, recipe, how, run.device, run.out / "trunk.pt")
+        save_trunk(network, run.out / TRUNK, losses)
+        draw_curves(run.out)
     return run.out / TRUNK
 
 

@@ -77,7 +77,7 @@ class Whole(Value):
     """How a whole network is trained, image by image, each changed anew in every epoch."""
 
     imagenet: bool = True
-    """Starts from ImageNet weights, which there are of EfficientNet-Lite; any other network is refused with it."""
+    """Starts from ImageNet weights, which there are of EfficientNet-Lite; of others they are given as `start`."""
     loss: str = "cross_entropy"
     """Of pipelines.losses: cross_entropy, focal, mse."""
     gamma: float = Field(2.0, ge=0)
@@ -111,7 +111,8 @@ class Recipe(Value):
     task: str
     network: str = "efficientnet_lite0"
     start: str = ""
-    """File of a trunk that pipelines.pretrain left; empty: ImageNet weights, where there are any of the network."""
+    """safetensors file of the trunk's weights: what pipelines.pretrain left, or ImageNet weights in torchvision's names
+    for mobilenet_v2; empty: those of the package, where there is one for the network."""
     side: int = Field(256, ge=32, multiple_of=32)
     """Of the network's input in pixels."""
     seed: int = 20261126

@@ -3,10 +3,10 @@
 recipe.yaml      what was asked for
 run.log          what was said, with times
 variants/        what the fixed layers gave (large; may be removed once the run is done)
-pretrained/      what pretraining without labels left, by the images that it saw
+pretrained/      what pretraining without labels left, by the images that it saw (pipelines.pretrain: trunk.safetensors)
 answers/         per way and fold, what the networks said of patients that they had not seen
 curves.csv       per way, fold and epoch: training loss, mean AUROC on the fold's own images
-curves.png
+curves.png       the same, and the loss of pretraining
 out_of_fold.csv  per image: patient, source, view, fold, and of each finding its label and logit
 calibration.svg  reliability of each scaling, where pipelines.calibrate was asked
 set_aside.csv    the patients that no choice has seen; set_aside/ what pipelines.evaluate said of the bundle on them
@@ -29,12 +29,12 @@ from data_schemas.errors import TriageError
 from pipelines.cohort import Case
 from pipelines.recipe import Recipe, read_recipe
 
-RECIPE, LOG, CURVES, OUT_OF_FOLD, BUNDLE = "recipe.yaml", "run.log", "curves.csv", "out_of_fold.csv", "bundle"
+RECIPE, LOG, OUT_OF_FOLD, BUNDLE = "recipe.yaml", "run.log", "out_of_fold.csv", "bundle"
+PRETRAINED, TRUNK = "pretrained", "trunk.safetensors"
 CALIBRATION = "calibration.svg"
 SET_ASIDE, SET_ASIDE_MANIFEST = "set_aside", "set_aside.csv"
 LOGIT = ".logit"
 """Behind a finding's name, that of its column of logits."""
-CURVE_COLUMNS = ("way", "fold", "epoch", "training_loss", "mean_auroc")
 
 
 @contextmanager
@@ -63,43 +63,6 @@ def opened_run(folder: Path, recipe: Recipe) -> Iterator[None]:
             log.removeHandler(handler)
             handler.flush()
         handlers[0].close()
-
-
-def add_curve(folder: Path, row: Mapping[str, object]) -> None:
-    """One more line of curves.csv."""
-    path = folder / CURVES
-    new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, CURVE_COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def draw_curves(folder: Path) -> None:
-    """curves.png from curves.csv: one panel for each way, a line for each fold. Nothing where no epoch was trained."""
-    if not (folder / CURVES).is_file():
-        return
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    with (folder / CURVES).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    ways = sorted({row["way"] for row in rows})
-    figure, panels = plt.subplots(len(ways), 2, figsize=(9, 3.2 * len(ways)), squeeze=False, layout="constrained")
-    for way, (left, right) in zip(ways, panels, strict=True):
-        for fold in sorted({row["fold"] for row in rows if row["way"] == way}):
-            mine = [row for row in rows if row["way"] == way and row["fold"] == fold]
-            epochs = [int(row["epoch"]) for row in mine]
-            left.plot(epochs, [float(row["training_loss"]) for row in mine], label=f"fold {fold}")
-            right.plot(epochs, [float(row["mean_auroc"]) for row in mine])
-        left.set(title=way, xlabel="epoch", ylabel="training loss")
-        right.set(xlabel="epoch", ylabel="mean AUROC, patients not seen")
-        left.legend(frameon=False, fontsize=8)
-    figure.savefig(folder / "curves.png", dpi=110)
-    plt.close(figure)
 
 
 def write_out_of_fold(

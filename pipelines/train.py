@@ -37,6 +37,7 @@ from pipelines.cohort import (
 )
 from pipelines.confirm import confirm
 from pipelines.cross_validation import Fitter, OutOfFold, cross_validate, statistics_of
+from pipelines.curves import curves_of, draw_curves
 from pipelines.elsewhere import elsewhere
 from pipelines.fit import Rows, Tail, features_of, start_network
 from pipelines.judge import (
@@ -54,14 +55,13 @@ from pipelines.last_blocks import LastBlocks
 from pipelines.outside import outside_images
 from pipelines.recipe import Recipe, changes_of, read_recipe
 from pipelines.recipe import Tail as TailRecipe
-from pipelines.run_folder import BUNDLE, OUT_OF_FOLD, draw_curves, opened_run, write_out_of_fold
+from pipelines.run_folder import BUNDLE, OUT_OF_FOLD, PRETRAINED, opened_run, write_out_of_fold
 from pipelines.scaling import SCALINGS, at_specificity, calibrated, calibrated_by_others
 from pipelines.shut_out import Choice, choose_way, outside_table
 from pipelines.starting_weights import starting_words
 from pipelines.task import Task
 from pipelines.units import Units, slices_of, units_of
 from pipelines.variants import gather
-from pipelines.watch import curves_of
 from pipelines.whole import WholeNetwork
 from triage.models.bundle_files import write_bundle
 
@@ -158,7 +158,7 @@ def fitters(cases: Sequence[Case], run: Run) -> dict[str, Fitter]:
         tail = Tail(network, recipe.fixed_blocks).eval()
         before, features = "", features_of(tail, images, np.arange(len(cases)), recipe.batch, run.device)
     return {
-        before + way: LastBlocks(network, images, recipe, how, run.device, run.out / "pretrained", features)
+        before + way: LastBlocks(network, images, recipe, how, run.device, run.out / PRETRAINED, features)
         for way, how in ways.items()
     }
 

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from data_schemas.errors import TriageError
 from pipelines.cohort import Case, folds_by_patient, label_matrix, patients, set_aside
 from pipelines.cross_validation import cross_validate
+from pipelines.curves import curves_of, draw_curves
 from pipelines.judge import mean_auroc
 from pipelines.recipe import changes_of, read_recipe
-from pipelines.run_folder import OUT_OF_FOLD, draw_curves, opened_run, write_out_of_fold
+from pipelines.run_folder import OUT_OF_FOLD, opened_run, write_out_of_fold
+from pipelines.starting_weights import set_starting_weights
 from pipelines.task import Grey
 from pipelines.train import Changes, Run, TensorBoard
-from pipelines.watch import curves_of
 from pipelines.whole import WholeNetwork
 from triage.models.networks import MapNetwork, build_3d
 
@@ -58,11 +59,13 @@ class WholeVolumes(WholeNetwork):
         return wanted
 
     def built(self) -> MapNetwork:
-        """Random weights. Raises TriageError where others are asked for."""
+        """Random weights, or those of the recipe's `start`. Raises TriageError where others are asked for."""
         if self.how.imagenet:
             raise TriageError("there are no ImageNet weights of networks for volumes; `imagenet: false` does without")
         arguments = {"dropout": self.recipe.dropout}
-        return build_3d(self.recipe.network, len(self.task.targets), self.task.channels, arguments)
+        network = build_3d(self.recipe.network, len(self.task.targets), self.task.channels, arguments)
+        set_starting_weights(network, self.recipe, imagenet=False)
+        return network
 
 
 def scans_of(cases: Sequence[Case]) -> tuple[list[Case], list[tuple[Path, ...]]]:

@@ -27,7 +27,7 @@ from pipelines.judge import mean_auroc
 from pipelines.losses import imbalance_weights, loss_by_name
 from pipelines.optimisers import free_from, optimiser_by_name, parameter_groups, stages
 from pipelines.recipe import Recipe, Whole
-from pipelines.starting_weights import load_starting_weights, load_trunk
+from pipelines.starting_weights import set_starting_weights
 from pipelines.task import Grey, Task
 from pipelines.units import units_of
 from triage.models.networks import MapNetwork, build
@@ -137,17 +137,13 @@ class WholeNetwork:
     def begun(self) -> MapNetwork:
         """The network before training."""
         torch.manual_seed(self.recipe.seed)
-        network = self.built()
-        if self.recipe.start:
-            load_trunk(Path(self.recipe.start), network)
-        return network.to(self.device)
+        return self.built().to(self.device)
 
     def built(self) -> MapNetwork:
         """With ImageNet weights or random ones. Raises TriageError where there are none."""
         arguments = {"dropout": self.recipe.dropout}
         network = build(self.recipe.network, len(self.task.targets), self.task.channels, arguments)
-        if self.how.imagenet:
-            load_starting_weights(self.recipe.network, network)
+        set_starting_weights(network, self.recipe, imagenet=self.how.imagenet)
         return network
 
     def dataset(self, rows: Rows, change: Change) -> Dataset:

@@ -15,7 +15,7 @@ from tests.models import tiny
 from triage.explain.gradcam import from_activation_maps, layer_gradcam
 from triage.models.bundle import TOLERANCE
 from triage.models.cells import CELLS, STRIDE
-from triage.models.networks import TABLE, MapNetwork, build, build_3d, load_imagenet, same_padding
+from triage.models.networks import TABLE, BlockTrunk, MapNetwork, build, build_3d, load_imagenet, same_padding
 from triage.models.onnx_export import export_network
 
 FAMILIES = (
@@ -176,6 +176,23 @@ def test_mobilenet_takes_imagenet_weights_in_torchvisions_names(shared_data: Pat
         features = three(grey.expand(-1, 3, -1, -1))[2]
         torch.testing.assert_close(one(grey)[2], features, atol=1e-4, rtol=1e-4)
     assert features.std() > 0.01
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_lite1_stages"])
+@pytest.mark.parametrize("fixed", [0, 3, 8])
+def test_what_the_first_blocks_give_is_all_that_the_later_ones_need(name: str, fixed: int) -> None:
+    model = build(name, 4, 1).eval()
+    assert isinstance(model.trunk, BlockTrunk)
+    x = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(model.trunk.late(model.trunk.early(x, fixed), fixed), model.trunk(x))
+    moving = {id(one) for part in model.trunk.behind(fixed) for one in part.parameters()}
+    fixed_ones = [one for name, one in model.trunk.named_parameters() if id(one) not in moving]
+    x.requires_grad_(True)
+    loss = model.trunk.late(model.trunk.early(x, fixed).detach(), fixed).sum()
+    loss.backward()
+    assert fixed_ones and all(one.grad is None for one in fixed_ones)
+    assert all(one.grad is not None for part in model.trunk.behind(fixed) for one in part.parameters())
 
 
 def test_imagenet_weights_with_a_missing_tensor_name_it() -> None:

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ from safetensors.torch import load_file
 
 from data_schemas.errors import TriageError
 from pipelines.chest import TASK
-from pipelines.contrastive import contrast
+from pipelines.contrastive import contrast, losses_of
 from pipelines.fit import start_network
 from pipelines.judge import read_evaluation
 from pipelines.last_blocks import LastBlocks
@@ -26,15 +27,38 @@ def test_variants_of_one_image_come_to_be_alike_and_fixed_blocks_stay(tmp_path):
     network = start_network(RECIPE, len(TASK.targets), TASK.channels)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     images = gather(TASK, cases, network, RECIPE, tmp_path / "variants", "cpu")
-    losses = contrast(network, images, np.arange(len(cases)), RECIPE, Pretraining(epochs=3, rate=1e-3), "cpu")
+    how, kept = Pretraining(epochs=3, rate=1e-3), tmp_path / "kept.pt"
+    losses = contrast(network, images, np.arange(len(cases)), RECIPE, how, "cpu", kept)
     assert losses[-1] < losses[0]
     moved = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert moved and not any(name.startswith(("head.", "trunk._conv_stem")) for name in moved)
     assert {int(name.split(".")[2]) for name in moved if "_blocks" in name} == set(range(RECIPE.fixed_blocks, 16))
 
 
+def test_stopped_in_between_it_goes_on_behind_the_last_epoch_and_ends_the_same(tmp_path):
+    cases = TASK.read(write_cohort(tmp_path / "data"))
+    start = start_network(RECIPE, len(TASK.targets), TASK.channels)
+    images = gather(TASK, cases, start, RECIPE, tmp_path / "variants", "cpu")
+    rows, how, kept = np.arange(len(cases)), Pretraining(epochs=3, rate=1e-3), tmp_path / "kept.pt"
+    straight, stopped, other = (copy.deepcopy(start) for _ in range(3))
+    losses = contrast(straight, images, rows, RECIPE, how, "cpu", kept)
+    assert not kept.exists()
+
+    def stop(epoch: int, loss: float) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        contrast(stopped, images, rows, RECIPE, how, "cpu", kept, stop)
+    epochs = []
+    assert contrast(other, images, rows, RECIPE, how, "cpu", kept, lambda epoch, loss: epochs.append(epoch)) == losses
+    assert epochs == [3] and not kept.exists()
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in straight.state_dict().items())
+
+
 def test_a_run_may_start_from_what_it_left(tmp_path):
     trunk = pretrain(Run(RECIPE, write_cohort(tmp_path / "data"), tmp_path / "run"), Pretraining(epochs=1, rate=1e-3))
+    assert len(losses_of(trunk)) == 1 and (tmp_path / "run" / "curves.png").stat().st_size > 1000
     recipe = RECIPE.model_copy(update={"start": str(trunk)})
     started = start_network(recipe, len(TASK.targets), TASK.channels).trunk.state_dict()
     assert all(torch.equal(started[name], value) for name, value in load_file(trunk).items())
@@ -77,8 +101,8 @@ def test_a_variant_into_which_a_finding_was_painted_is_not_alike_and_an_image_of
     for part in activations:
         part[5:10] = np.nan
     some = replace(images, labels=labels, activations=activations)
-    losses = contrast(network, some, np.arange(len(cases)), RECIPE, Pretraining(epochs=2, rate=1e-3), "cpu")
-    assert np.isfinite(losses).all()
+    how, kept = Pretraining(epochs=2, rate=1e-3), tmp_path / "kept.pt"
+    assert np.isfinite(contrast(network, some, np.arange(len(cases)), RECIPE, how, "cpu", kept)).all()
 
 
 def test_a_recipe_with_it_does_it_once_for_each_fit_and_the_card_says_so(tmp_path):

@@ -35,6 +35,7 @@ CELLS: Mapping[str, Cells] = {
     "efficientnet_lite1": Cells(18.5),
     "efficientnet_lite2": Cells(18.5),
     "efficientnet_lite0_stages": Cells(18.5),
+    "efficientnet_lite1_stages": Cells(18.5),
     "efficientnet_lite2_stages": Cells(18.5),
     "mobilenet_v2": Cells(18.5),
     # 7x7 and 3x3 pooling with stride 2, padded evenly: the centre stays at 0; three 2x2 poolings add 2, 4 and 8

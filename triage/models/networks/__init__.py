@@ -21,12 +21,12 @@ from data_schemas.errors import BundleError
 from triage.models.networks.attention import cnn_transformer, vit
 from triage.models.networks.classic import inception, mobilenet_v2, small_cnn, vgg16
 from triage.models.networks.from_monai import densenet, efficientnet, resnet, senet
-from triage.models.networks.lite import EfficientNetLite, efficientnet_lite
-from triage.models.networks.parts import Construct, MapNetwork, SameConv, same_padding
+from triage.models.networks.lite import efficientnet_lite
+from triage.models.networks.parts import BlockTrunk, Construct, MapNetwork, SameConv, same_padding
 
 __all__ = [
     "TABLE",
-    "EfficientNetLite",
+    "BlockTrunk",
     "Entry",
     "MapNetwork",
     "SameConv",
@@ -56,6 +56,7 @@ TABLE: Mapping[str, Entry] = {
     "efficientnet_lite1": Entry(efficientnet_lite(1.0, 1.1), "trunk.last_activation"),
     "efficientnet_lite2": Entry(efficientnet_lite(1.1, 1.2), "trunk.last_activation"),
     "efficientnet_lite0_stages": Entry(efficientnet_lite(1.0, 1.0, stages=True), "trunk.joined"),
+    "efficientnet_lite1_stages": Entry(efficientnet_lite(1.0, 1.1, stages=True), "trunk.joined"),
     "efficientnet_lite2_stages": Entry(efficientnet_lite(1.1, 1.2, stages=True), "trunk.joined"),
     "mobilenet_v2": Entry(mobilenet_v2, "trunk.features.18"),
     "small_cnn": Entry(small_cnn, "trunk.5"),

@@ -4,11 +4,13 @@ timm and torchvision have the last three, but torchvision cannot be imported bes
 it.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from triage.models.networks.lite import rounded
-from triage.models.networks.parts import MapNetwork, SameConv
+from triage.models.networks.parts import BlockTrunk, MapNetwork, SameConv
 
 
 def _conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -119,7 +121,7 @@ MOBILE_STAGES = (
 )
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(BlockTrunk):
     """Trunk of MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381): torchvision's names, TensorFlow's padding."""
 
     def __init__(self, channels: int, width: float) -> None:
@@ -134,10 +136,19 @@ class MobileNetV2(nn.Module):
         layers.append(_conv_relu6(inputs, 1280, 1))
         self.features = nn.Sequential(*layers)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x (n, channels, height, width) to the last activation (n, 1280, height / 32, width / 32)."""
-        activation: Tensor = self.features(x)
-        return activation
+    def early(self, x: Tensor, blocks: int) -> Tensor:
+        """What the stem and the first `blocks` blocks make of x (n, channels, height, width)."""
+        first: Tensor = self.features[: 1 + blocks](x)
+        return first
+
+    def late(self, activation: Tensor, blocks: int) -> Tensor:
+        """The last activation from what `early` gave for as many blocks."""
+        last: Tensor = self.features[1 + blocks :](activation)
+        return last
+
+    def behind(self, blocks: int) -> Sequence[nn.Module]:
+        """Later blocks and the last convolution."""
+        return list(self.features)[1 + blocks :]
 
 
 def mobilenet_v2(findings: int, channels: int, *, dropout: float = 0.2, width: float = 1.0) -> MapNetwork:

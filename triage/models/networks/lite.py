@@ -1,12 +1,13 @@
 """EfficientNet-Lite (Apache-2.0, Google 2020): relu6, no squeeze and excitation; names of efficientnet-lite-pytorch."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from triage.models.networks.parts import Construct, MapNetwork, SameConv
+from triage.models.networks.parts import BlockTrunk, Construct, MapNetwork, SameConv
 
 
 def _norm(channels: int, momentum: float) -> nn.BatchNorm2d:
@@ -59,7 +60,7 @@ MIDDLE = (3, 4)
 """Those at a sixteenth of the input's side."""
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(BlockTrunk):
     """Trunk of an EfficientNet-Lite. Width and depth 1 and 1 give Lite0, 1 and 1.1 Lite1, 1.1 and 1.2 Lite2.
 
     Unlike EfficientNet, neither the stem (32) nor the last convolution (1280) is widened, and neither the first nor the
@@ -102,10 +103,6 @@ class EfficientNetLite(nn.Module):
         self.last_activation = nn.ReLU6()
         self.joined = nn.Identity()  # its output is what the head sees: for hooks
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x (n, channels, height, width) to the last activation (n, `width`, height / 32, width / 32)."""
-        return self.late(self.early(x, 0), 0)
-
     def early(self, x: Tensor, blocks: int) -> Tensor:
         """What the stem and the first `blocks` blocks make of x (n, channels, height, width)."""
         first: Tensor = self._blocks[:blocks](F.relu6(self._bn0(self._conv_stem(x))))
@@ -122,6 +119,10 @@ class EfficientNetLite(nn.Module):
         last: Tensor = self.last_activation(self._bn1(self._conv_head(activation)))
         joined: Tensor = self.joined(torch.cat([*found, last], dim=1) if found else last)
         return joined
+
+    def behind(self, blocks: int) -> Sequence[nn.Module]:
+        """Later blocks, the last convolution and its norm."""
+        return [*list(self._blocks)[blocks:], self._conv_head, self._bn1]
 
 
 def rounded(channels: float) -> int:

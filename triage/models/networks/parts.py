@@ -1,6 +1,6 @@
 """What several networks are made of: a trunk with a linear head, and TensorFlow's padding."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,6 +29,26 @@ class MapNetwork(nn.Module):
         kernel = self.head.weight[(..., *(None for _ in sides))]
         maps = F.conv2d(activation, kernel) if len(sides) == 2 else F.conv3d(activation, kernel)
         return self.head(self.dropout(features)), maps, features
+
+
+class BlockTrunk(nn.Module):
+    """A trunk of blocks, of which the first may be kept fixed: what they give is then computed once."""
+
+    def early(self, x: Tensor, blocks: int) -> Tensor:
+        """What the stem and the first `blocks` blocks make of x (n, channels, height, width)."""
+        raise NotImplementedError
+
+    def late(self, activation: Tensor, blocks: int) -> Tensor:
+        """The last activation from what `early` gave for as many blocks."""
+        raise NotImplementedError
+
+    def behind(self, blocks: int) -> Sequence[nn.Module]:
+        """The modules behind the first `blocks` blocks that hold parameters."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (n, channels, height, width) to the last activation (n, k, height / 32, width / 32)."""
+        return self.late(self.early(x, 0), 0)
 
 
 Construct = Callable[..., MapNetwork]
