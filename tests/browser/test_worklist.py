@@ -125,6 +125,20 @@ def test_a_reason_is_whole_where_no_finding_needs_the_place_beside_it(tab: Page,
     expect(line(tab, lateral).locator(".why")).to_have_text(why)
 
 
+def test_what_no_model_spoke_about_is_counted_and_found_by_one_click(tab: Page, page: Served, store: Store) -> None:
+    study = come(store, "LATERAL^VIEW")
+    record_screening(store, result(study.study_instance_uid, scored=False), (), revision=1)
+    open_worklist(tab, page)
+    count = tab.get_by_role("button", name="not scored")
+    expect(count).to_have_text("not scored1")
+    count.click()
+    expect(tab.locator("tbody tr")).to_have_count(1)
+    expect(line(tab, study).locator(".state")).to_have_text("not scored")
+    expect(count).to_have_attribute("aria-pressed", "true")
+    count.click()
+    expect(tab.locator("tbody tr")).to_have_count(5)
+
+
 def test_two_windows_see_each_others_actions(browser: Browser, page: Served, store: Store) -> None:
     first, second = (browser.new_context().new_page() for _ in range(2))
     open_worklist(first, page)

@@ -17,19 +17,24 @@ def most_urgent(findings: Sequence[FindingScore]) -> tuple[FindingScore, ...]:
     return tuple(sorted(findings, key=key))
 
 
+def proposing(findings: Sequence[FindingScore]) -> tuple[FindingScore, ...]:
+    """The positive findings that propose a level, the one that a reason names first."""
+    return tuple(score for score in most_urgent(findings) if score.positive and score.level is not None)
+
+
 def decide(ordered: Level, findings: Sequence[FindingScore]) -> Urgency:
     """The study's level: the most urgent of its ordered priority and of what positive findings propose.
 
     A finding whose level is None (weak evidence) proposes nothing. The reason names what decided; where the order
     already stands as high as the model would put it, the reason says both.
     """
-    proposing = [f for f in most_urgent(findings) if f.positive and f.level is not None]
-    top = proposing[0] if proposing else None
+    lifting = proposing(findings)
+    top = lifting[0] if lifting else None
     if top is None or top.level is None:
         return Urgency(level=ordered, ordered_priority=ordered, reason=_ordered_words(ordered, bool(findings)))
     words = f"AI: {top.label} {top.probability:.2f} (acts from {top.operating_point:.2f})"
-    if len(proposing) > 1:
-        words += f", {len(proposing) - 1} more"
+    if len(lifting) > 1:
+        words += f", {len(lifting) - 1} more"
     if top.level.rank < ordered.rank:
         return Urgency(level=top.level, ordered_priority=ordered, reason=words)
     return Urgency(level=ordered, ordered_priority=ordered, reason=f"ordered {ordered}; {words}")

@@ -18,6 +18,7 @@ from data_schemas.urgency import Level
 from data_schemas.worklist import Cursor, Pulse, StudyStatus, WorklistFilter, WorklistPage, WorklistRow
 from triage.store import Store
 from triage.store.worklist import new_stats, page_of
+from triage.urgency.levels import proposing
 from triage.web.answers import body_of, whole
 from triage.web.pulse import SILENT_S
 from triage.web.shown import patient, person_name
@@ -150,6 +151,7 @@ def page_values(page: WorklistPage) -> dict[str, Any]:
 
 def row_values(row: WorklistRow) -> dict[str, Any]:
     """One line."""
+    named = proposing(row.findings)[:1]
     return {
         "uid": row.study.study_instance_uid,
         "cursor": f"{row.cursor.rank}.{row.cursor.sequence}",
@@ -160,19 +162,20 @@ def row_values(row: WorklistRow) -> dict[str, Any]:
         "verdict": row.verdict or "",
         "modality": row.modality,
         "received_at": row.received_at.isoformat(),
-        "findings": [found_values(score) for score in row.findings if score.positive],
+        "findings": [found_values(score, named=score in named) for score in row.findings if score.positive],
         "written_name": written_name(row.study.patient_name),
         **patient(row.study),
     }
 
 
-def found_values(score: FindingScore) -> dict[str, Any]:
-    """A finding at or above its operating point."""
+def found_values(score: FindingScore, *, named: bool) -> dict[str, Any]:
+    """A finding at or above its operating point; `named`: the row's reason says it already."""
     return {
         "label": score.label,
         "probability": score.probability,
         "operating_point": score.operating_point,
         "experimental": score.level is None,
+        "named": named,
     }
 
 

@@ -397,7 +397,7 @@ export class Viewer {
     this.method = map?.method ?? method;
     if (map?.number !== this.map?.number) {
       this.map = map;
-      this.stage.cover(null, "");
+      this.stage.cover(null, "", false);
       this.render();
       if (map) await this.fetchMap(map);
     }
@@ -420,7 +420,7 @@ export class Viewer {
     if (plane === undefined) return;
     try {
       const overlay = await this.overlays.get(map.number, this.scale, plane);
-      if (!signal.aborted && this.map === map && this.plane() === plane) this.stage.cover(overlay, String(map.number));
+      if (!signal.aborted && this.map === map && this.plane() === plane) this.cover(overlay, map);
     } catch (error) {
       if (!signal.aborted && this.map === map) this.say(say("viewer.map_fault", { why: why(error) }));
     }
@@ -432,9 +432,15 @@ export class Viewer {
     const plane = this.plane();
     if (!map || plane === undefined) return;
     const here = this.overlays.here(map.number, this.scale, plane);
-    if (here) this.stage.cover(here, String(map.number));
+    if (here) this.cover(here, map);
     else void this.fetchMap(map).then(() => this.told());
     this.told();
+  }
+
+  /** @param {ImageBitmap} overlay @param {StudyMap} map */
+  cover(overlay, map) {
+    const finding = this.study?.findings.find((one) => one.finding === map.finding);
+    this.stage.cover(overlay, String(map.number), finding?.positive === false);
   }
 
   /** Which map is on the screen, for those who look at the page from outside. */

@@ -29,6 +29,7 @@ export class Stage {
     /** @type {ImageBitmap | null} */
     this.overlay = null;
     this.overlayOn = true;
+    this.faint = false;
     this.opacity = 0.5;
     this.number = "";
     /** @type {Pose} */
@@ -94,9 +95,14 @@ export class Stage {
     this.draw();
   }
 
-  /** @param {ImageBitmap | null} overlay @param {string} number the map's, for those who ask what is shown */
-  cover(overlay, number) {
+  /**
+   * @param {ImageBitmap | null} overlay
+   * @param {string} number the map's, for those who ask what is shown
+   * @param {boolean} faint at half strength: it is of a finding that nothing is called for
+   */
+  cover(overlay, number, faint) {
     this.overlay = overlay;
+    this.faint = faint;
     this.number = overlay ? number : "";
     this.draw();
   }
@@ -232,7 +238,7 @@ export class Stage {
     if (this.picture) this.paste(this.picture, matrix, ratio);
     else this.shade(matrix, ratio);
     if (this.overlay && this.overlayOn) {
-      context.globalAlpha = this.opacity;
+      context.globalAlpha = this.faint ? this.opacity / 2 : this.opacity;
       this.paste(this.overlay, matrix, ratio);
       context.globalAlpha = 1;
     }

@@ -10,6 +10,7 @@ const LEVELS = /** @type {const} */ ([["STAT", "stat"], ["HIGH", "high"], ["ROUT
 const STATES = /** @type {const} */ ([
   ["waiting", "waiting"], ["screening", "screening"], ["ranked", "ranked"], ["not scored", "not_scored"], ["open", ""], ["read", ""],
 ]);
+const UNSCORED = "not scored";
 const TYPED_MS = 250;
 
 export class Filters {
@@ -20,6 +21,7 @@ export class Filters {
     this.question = null;
     this.timer = 0;
     this.levels = new Map(LEVELS.map(([name]) => [name, this.levelButton(name)]));
+    this.unscored = this.unscoredButton();
     this.modality = this.choice("modality", (/** @type {string} */ word) => on.change({ modality: word ? [word] : [] }));
     this.status = this.choice("status", (/** @type {string} */ word) => on.change({ status: word }));
     this.text = el("input", {
@@ -31,7 +33,7 @@ export class Filters {
     this.clear = el("button", { type: "button", class: "clear hidden", text: say("worklist.clear"), onclick: () => this.cleared() });
     const levels = [...this.levels.values()].map(({ button }) => button);
     this.node = el("div", { class: "filters", role: "group", "aria-label": say("worklist.filters") },
-      levels, this.modality, this.status, this.text, this.clear);
+      levels, this.unscored.button, this.modality, this.status, this.text, this.clear);
   }
 
   /** @param {string} name */
@@ -41,6 +43,16 @@ export class Filters {
       type: "button", class: "count", "aria-pressed": "false",
       onclick: () => this.question && this.on.change({ level: toggled(this.question.level, name) }),
     }, level(name), number);
+    return { button, number };
+  }
+
+  /** What no model spoke about is counted beside the levels: it is among them, and must not be overlooked. */
+  unscoredButton() {
+    const number = el("b", { text: "0" });
+    const button = el("button", {
+      type: "button", class: "count", "aria-pressed": "false",
+      onclick: () => this.question && this.on.change({ status: this.question.status === UNSCORED ? "" : UNSCORED }),
+    }, el("span", { class: "unscored", text: say("worklist.not_scored") }), number);
     return { button, number };
   }
 
@@ -55,6 +67,7 @@ export class Filters {
     this.question = question;
     for (const [name, { button }] of this.levels) button.setAttribute("aria-pressed", String(question.level.includes(name)));
     if (!focused(this.text)) this.text.value = text; // what is being typed is the reader's, a space at its end too
+    this.unscored.button.setAttribute("aria-pressed", String(question.status === UNSCORED));
     this.clear.classList.toggle("hidden", !narrowed);
     this.modality.value = question.modality[0] ?? "";
     this.status.value = question.status;
@@ -66,6 +79,7 @@ export class Filters {
       const one = this.levels.get(name);
       if (one) one.number.textContent = counts[key].toLocaleString();
     }
+    this.unscored.number.textContent = counts.not_scored.toLocaleString();
     const kinds = Object.entries(counts.modalities).sort(([a], [b]) => a.localeCompare(b));
     const chosen = this.question?.modality[0];
     if (chosen && !(chosen in counts.modalities)) kinds.push([chosen, 0]);

@@ -72,7 +72,7 @@ export class Table {
     put(place, position === null ? "" : String(position));
     if (known.line.dataset.level !== row.level) urgency.replaceChildren(level(row.level));
     put(why, row.reason, true);
-    const others = row.findings.filter((one) => !named(one, row.reason));
+    const others = row.findings.filter((one) => !one.named);
     put(findings, others.map(found).join(", "));
     // Without others the reason has their place too.
     why.setAttribute("colspan", others.length ? "1" : "2");
@@ -158,15 +158,6 @@ export class Table {
 function found(one) {
   const words = say("worklist.finding", inFigures(one));
   return one.experimental ? say("worklist.experimental", { finding: words }) : words;
-}
-
-/**
- * Whether the reason says it already: triage/urgency writes label and probability.
- * @param {import("./types").Found} one
- * @param {string} reason
- */
-function named({ label, probability }, reason) {
-  return reason.toLowerCase().includes(`${label} ${probability.toFixed(2)}`.toLowerCase());
 }
 
 /** An experimental finding is positive from its point, and acts on nothing. @param {import("./types").Found} one */

@@ -3,6 +3,8 @@ export interface Found {
   probability: number;
   operating_point: number;
   experimental: boolean;
+  /** The reason says it already. */
+  named: boolean;
 }
 
 export interface Row {
