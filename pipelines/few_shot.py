@@ -143,8 +143,8 @@ def features_by_fold(fitter: LastBlocks, rows: Rows, folds: NDArray[np.int64]) -
 def run_few_shot(run: Run, draws: int = DRAWS) -> list[Shot]:
     """The whole of it for a recipe; writes few_shot.csv and few_shot.md. Raises TriageError."""
     task, recipe = run.task, run.recipe
-    with opened_run(run.out, recipe):
-        cases = task.read(run.data)
+    cases = task.read(run.data)
+    with opened_run(run.out, recipe, cases):
         network = start_network(recipe, len(task.targets), task.channels)
         with counted("images seen by the fixed layers", recipe.variants * len(cases)) as ticked:
             images = gather(task, cases, network, recipe, run.variants or run.out / "variants", run.device, ticked)

@@ -25,8 +25,8 @@ from pipelines.variants import gather
 def pretrain(run: Run, how: Pretraining) -> Path:
     """The whole of it for a recipe; gives the file of the trunk. Raises TriageError."""
     task, recipe = run.task, run.recipe.model_copy(update={"pretraining": how})
-    with opened_run(run.out, recipe):
-        cases = task.read(run.data)
+    cases = task.read(run.data)
+    with opened_run(run.out, recipe, cases):
         rows = np.flatnonzero(~set_aside(cases, recipe.set_aside))
         network = start_network(recipe, len(task.targets), task.channels)
         with counted("images seen by the fixed layers", recipe.variants * len(cases)) as ticked:

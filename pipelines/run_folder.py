@@ -1,6 +1,7 @@
 """What a training run leaves behind, beside the bundle: recipe, log, learning curves, answers out of fold.
 
 recipe.yaml      what was asked for
+data.sha256      a hash of the images and of all that is known of them
 run.log          what was said, with times
 variants/        what the fixed layers gave (large; may be removed once the run is done)
 pretrained/      what pretraining without labels left, by the images that it saw (pipelines.pretrain: trunk.safetensors)
@@ -14,11 +15,12 @@ bundle/          what goes to the clinic
 """
 
 import csv
+import hashlib
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +28,11 @@ import yaml
 from numpy.typing import NDArray
 
 from data_schemas.errors import TriageError
-from pipelines.cohort import Case
+from pipelines.cohort import Case, cohort_sha256
 from pipelines.recipe import Recipe, read_recipe
 
 RECIPE, LOG, OUT_OF_FOLD, BUNDLE = "recipe.yaml", "run.log", "out_of_fold.csv", "bundle"
+DATA = "data.sha256"
 PRETRAINED, TRUNK = "pretrained", "trunk.safetensors"
 CALIBRATION = "calibration.svg"
 SET_ASIDE, SET_ASIDE_MANIFEST = "set_aside", "set_aside.csv"
@@ -38,17 +41,24 @@ LOGIT = ".logit"
 
 
 @contextmanager
-def opened_run(folder: Path, recipe: Recipe) -> Iterator[None]:
-    """The folder with its recipe and its log. Raises TriageError where it holds a run of another recipe.
+def opened_run(folder: Path, recipe: Recipe, cases: Sequence[Case]) -> Iterator[None]:
+    """The folder with its recipe, the hash of its data and its log.
 
-    Recipes are compared by their values: one written before a value existed has the default for it.
+    Raises TriageError where it holds a run of another recipe or of other data, whose answers would be taken for those
+    of this one. Recipes are compared by their values: one written before a value existed has the default for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     told = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
     kept = folder / RECIPE
     if kept.is_file() and read_recipe(kept) != recipe:
         raise TriageError(f"{folder} holds a run of another recipe; give another folder, or remove that one")
+    data, data_kept = data_sha256(cases), folder / DATA
+    if data_kept.is_file() and data_kept.read_text(encoding="utf-8") != data:
+        raise TriageError(
+            f"{folder} holds a run of other images, or of other labels; give another folder, or remove that one"
+        )
     kept.write_text(told, encoding="utf-8")
+    data_kept.write_text(data, encoding="utf-8")
     log = logging.getLogger("pipelines")
     form = logging.Formatter("%(asctime)s %(message)s")
     handlers = (logging.FileHandler(folder / LOG, encoding="utf-8"), logging.StreamHandler(sys.stderr))
@@ -63,6 +73,12 @@ def opened_run(folder: Path, recipe: Recipe) -> Iterator[None]:
             log.removeHandler(handler)
             handler.flush()
         handlers[0].close()
+
+
+def data_sha256(cases: Sequence[Case]) -> str:
+    """Over every image and all that is known of it."""
+    known = [repr(replace(one, image=Path(one.image.name))) for one in cases]
+    return hashlib.sha256(" ".join([cohort_sha256(cases), *known]).encode()).hexdigest()
 
 
 def write_out_of_fold(

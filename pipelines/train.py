@@ -128,8 +128,8 @@ def train(run: Run) -> BundleManifest:
         raise TriageError(
             "a bundle holds no network for volumes; pipelines.volumes cross-validates one, or leave `depth` out"
         )
-    with opened_run(run.out, recipe):
-        cases = task.read(run.data)
+    cases = task.read(run.data)
+    with opened_run(run.out, recipe, cases):
         aside = set_aside(cases, recipe.set_aside)
         said("%d images of %d patients, %d images set aside", len(cases), patients(cases), aside.sum())
         seen, held = part_of(task, cases, ~aside, recipe), part_of(task, cases, aside, recipe)

@@ -88,8 +88,9 @@ def volumes(run: Run) -> dict[str, float]:
     """
     task, recipe = run.task, run.recipe
     require_volumes(run)
-    with opened_run(run.out, recipe):
-        scans, slices = scans_of(task.read(run.data))
+    images = task.read(run.data)
+    with opened_run(run.out, recipe, images):
+        scans, slices = scans_of(images)
         rows = np.flatnonzero(~set_aside(scans, recipe.set_aside))
         cases = [scans[row] for row in rows]
         findings = tuple(task.targets)

@@ -1,5 +1,6 @@
 """A run's folder: its answers read back as they were written, and gone on with only by its own recipe."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 import yaml
 
 from data_schemas.errors import TriageError
+from pipelines.chest import TASK
 from pipelines.recipe import Recipe
 from pipelines.run_folder import opened_run, read_out_of_fold
+from tests.pipelines.drawn import write_cohort
 from tests.pipelines.runs import COUNT, FINDINGS, write_run
 
 HEAD = "image,patient,source,view,fold,x,x.logit"
@@ -68,7 +71,24 @@ def test_a_run_from_before_a_value_existed_is_gone_on_with(tmp_path):
     asked = Recipe(task="cxr").model_dump(mode="json")
     del asked["calibration"]
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(asked))
-    with opened_run(tmp_path, Recipe(task="cxr")):
+    with opened_run(tmp_path, Recipe(task="cxr"), ()):
         pass
-    with pytest.raises(TriageError, match="another recipe"), opened_run(tmp_path, Recipe(task="cxr", seed=1)):
+    with pytest.raises(TriageError, match="another recipe"), opened_run(tmp_path, Recipe(task="cxr", seed=1), ()):
+        pass
+
+
+def test_a_folder_is_not_gone_on_with_where_a_label_or_a_pixel_has_changed(tmp_path):
+    data, recipe = write_cohort(tmp_path / "data", patients=8), Recipe(task="cxr")
+    cases = TASK.read(data)
+    for _ in range(2):
+        with opened_run(tmp_path / "run", recipe, cases):
+            pass
+    swapped = {name: 1.0 if value == 0 else 0.0 for name, value in cases[0].labels.items()}
+    other_label = [replace(cases[0], labels=swapped), *cases[1:]]
+    other_source = [replace(cases[0], source="elsewhere"), *cases[1:]]
+    for changed in (other_label, other_source, cases[1:]):
+        with pytest.raises(TriageError, match="run of other images"), opened_run(tmp_path / "run", recipe, changed):
+            pass
+    cases[0].image.write_bytes(cases[1].image.read_bytes())
+    with pytest.raises(TriageError, match="run of other images"), opened_run(tmp_path / "run", recipe, cases):
         pass
