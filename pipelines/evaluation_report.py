@@ -110,13 +110,13 @@ def robustness_table(one: Robustness) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for change in one.changes:
+        begin = f"| {change.change} | {change.strength} | {change.stopped} of {change.images} |"
+        if not change.findings:  # nothing was let through
+            lines.append(f"{begin} – | – | – | – | – |")
         for finding, found in change.findings.items():
             areas = ("–" if area is None else f"{area:.3f}" for area in (found.auroc_unchanged, found.auroc))
-            stopped = f"{change.stopped} of {change.images}"
-            lines.append(
-                f"| {change.change} | {change.strength} | {stopped} | {finding} | {' | '.join(areas)} | "
-                f"{found.mean_change:.3f} | {found.flags_changed:.1%} |"
-            )
+            changed = f"{found.mean_change:.3f} | {found.flags_changed:.1%} |"
+            lines.append(f"{begin} {finding} | {' | '.join(areas)} | {changed}")
     return "\n".join(lines)
 
 

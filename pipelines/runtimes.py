@@ -20,6 +20,9 @@ from triage.models.calibration import finding_scores
 ROUNDS = 10
 FEWEST_IMAGES = 16
 """Half of them calibrate the 8-bit network, half show what it loses."""
+FLOAT_PART = 5
+"""The first fifth of the convolutions stays in float32: what they lose, everything behind them loses, and they hold next
+to no weights."""
 Batch = NDArray[np.float32]
 
 
@@ -93,7 +96,10 @@ def onnx_file(cache: Path) -> Path:
 
 
 def to_int8(float32: Path, target: Path, calibration: Batch) -> None:
-    """Write the network with 8-bit weights and activations, whose ranges the inputs (n, ...) show."""
+    """Write the network with 8-bit weights and activations, whose ranges the inputs (n, ...) show; the first
+    convolutions stay as they are.
+    """
+    import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types
@@ -106,6 +112,7 @@ def to_int8(float32: Path, target: Path, calibration: Batch) -> None:
             image = next(self.left, None)
             return None if image is None else {"input": image[None]}
 
+    convolutions = [node.name for node in onnx.load(str(float32)).graph.node if node.op_type == "Conv"]
     target.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -118,6 +125,7 @@ def to_int8(float32: Path, target: Path, calibration: Batch) -> None:
             weight_type=QuantType.QInt8,
             activation_type=QuantType.QUInt8,
             op_types_to_quantize=["Conv", "MatMul"],
+            nodes_to_exclude=convolutions[: len(convolutions) // FLOAT_PART],
         )
 
 

@@ -6,7 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from data_schemas.evaluation import Changed, Robustness
 from data_schemas.study import InstanceHeader
+from pipelines.evaluation_report import robustness_table
 from pipelines.robustness import (
     ATTACKS,
     CHANGES,
@@ -142,3 +144,11 @@ def test_air_is_black_at_the_edge_and_nothing_inside_the_head():
 
 def test_ages_are_written_as_dicom_writes_them():
     assert [age_string(years) for years in (61.0, 61.9, 0.5, 1.5)] == ["061Y", "061Y", "006M", "018M"]
+
+
+def test_a_report_says_where_no_changed_image_was_let_through():
+    stopped = Changed(change="noise", strength="deviation 0.05", images=4, stopped=4, findings={})
+    table = robustness_table(Robustness(studies=4, unit="the image", changes=(stopped,)))
+    assert "| noise | deviation 0.05 | 4 of 4 | – |" in table
+    heading = next(line for line in table.splitlines() if line.startswith("| change"))
+    assert table.splitlines()[-1].count("|") == heading.count("|")
