@@ -21,8 +21,8 @@ ROUNDS = 10
 FEWEST_IMAGES = 16
 """Half of them calibrate the 8-bit network, half show what it loses."""
 FLOAT_PART = 5
-"""The first fifth of the convolutions stays in float32: what they lose, everything behind them loses, and they hold next
-to no weights."""
+"""The first fifth of the convolutions stays in float32: what they lose, all behind them lose, and they weigh nearly
+nothing."""
 Batch = NDArray[np.float32]
 
 
