@@ -40,7 +40,9 @@ def adopt(bundle: Path, results: Path, levels: Mapping[str, Level]) -> BundleMan
     if unknown:
         raise TriageError(f"{bundle.name} has no finding {unknown[0]}")
     told = read_results(bundle, results)
-    record = Record.open(results, bundle, told.manifest_sha256, [finding.name for finding in manifest.findings])
+    record = Record.open(
+        results, bundle, told.manifest_sha256, told.software, [finding.name for finding in manifest.findings]
+    )
     scored = [one for one in record.outcomes.values() if one.status == SCORED]
     figures: dict[str, dict[str, Any]] = {}
     findings = []

@@ -1,15 +1,17 @@
 """Labelled images for training: NIH ChestX-ray14 rows with findings that the labels can carry, split by patient."""
 
-import csv
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_schemas.errors import TriageError
+from pipelines.table import UNKNOWN, Fields, number_in, read_table
 
 LABELS: Mapping[str, frozenset[str]] = {
     "opacity": frozenset({"Pneumonia", "Consolidation", "Infiltration"}),
@@ -22,6 +24,10 @@ LABELS: Mapping[str, frozenset[str]] = {
 """Findings by the text-mined labels that state them."""
 DOUBTFUL = frozenset({"Atelectasis", "Edema", "Effusion", "Fibrosis", "Mass", "Pleural_Thickening"})
 """Labels beside which a lung opacity may go unmentioned: without a re-read nothing is known of opacity."""
+OTHERS = frozenset({"Atelectasis", "Emphysema", "Fibrosis", "Hernia", "Pleural_Thickening"})
+NO_FINDING = "No Finding"
+NIH_LABELS = frozenset({NO_FINDING}) | OTHERS | frozenset[str]().union(*LABELS.values())
+"""All that NIH ChestX-ray14 states."""
 ABNORMAL = "abnormal"
 """Any label at all."""
 FINDINGS = (*LABELS, ABNORMAL)
@@ -37,7 +43,6 @@ EXPERT: Mapping[str, str] = {
     "nodule_or_mass": "expert_nodule_or_mass",
 }
 """Columns of adjudicated reads. No label is taken from them; one that they contradict is not believed."""
-UNKNOWN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -61,24 +66,53 @@ class Case:
     """Adjudicated reads of the few images that have them; never trained on."""
 
 
-def read_cohort(folder: Path, *, min_age_years: float = 18.0) -> list[Case]:
-    """The rows of manifest.csv from that age on, in the file's order. Raises TriageError when the file is missing."""
+def read_cases(folder: Path, needed: Collection[str], make: Callable[[Fields], Case]) -> list[Case]:
+    """The rows of the folder's manifest.csv in the file's order, each as `make` reads it.
+
+    `make` raises ValueError for what it cannot use. Raises TriageError that names the file and the line, for a column
+    or an image that is missing and for a cell that cannot be used.
+    """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         raise TriageError(f"{manifest} is missing; give the folder that holds manifest.csv and images")
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [case(folder, row) for row in rows if float(row["age"]) >= min_age_years]
+    table = read_table(manifest)
+    lacking = sorted(set(needed) - set(table.columns))
+    if lacking:
+        raise TriageError(f"{manifest} has no column {lacking[0]}; it needs {', '.join(sorted(needed))}")
+    found = []
+    for line, row in table.rows:
+        try:
+            one = make(row)
+        except ValueError as error:
+            raise TriageError(f"{manifest}, line {line}: {error}") from error
+        if not one.image.is_file():
+            raise TriageError(f"{manifest}, line {line}: there is no image {one.image}")
+        found.append(one)
+    return found
 
 
-def case(folder: Path, row: Mapping[str, str]) -> Case:
-    """One row as a value."""
-    stated = frozenset(row["labels"].split("|"))
+NEEDED = ("image", "patient_id", "age", "view", "labels", "rsna_class", "source")
+
+
+def read_cohort(folder: Path, *, min_age_years: float = 18.0) -> list[Case]:
+    """The rows of manifest.csv from that age on, or of no stated age, in the file's order. Raises TriageError."""
+    cases = read_cases(folder, NEEDED, partial(case, folder))
+    return [one for one in cases if not one.age_years < min_age_years]
+
+
+def case(folder: Path, row: Fields) -> Case:
+    """One row as a value. Raises ValueError for a label that NIH ChestX-ray14 does not have."""
+    stated = frozenset(row["labels"].split("|")) if row["labels"] else frozenset()
+    strange = sorted(stated - NIH_LABELS)
+    if strange:
+        raise ValueError(f"labels has {strange[0]!r}, which is none of {', '.join(sorted(NIH_LABELS))}")
     labels = {finding: float(bool(stated & names)) for finding, names in LABELS.items()}
-    labels[ABNORMAL] = float(stated != {"No Finding"})
+    labels[ABNORMAL] = float(stated != {NO_FINDING})
+    if not stated:
+        labels = dict.fromkeys(labels, UNKNOWN)
     read_again = READ_AGAIN.get(row["rsna_class"])
     if read_again is not None:
-        report_was_clean = labels[ABNORMAL] == 0
+        report_was_clean = labels[ABNORMAL] == 0 if stated else read_again[1] == 0
         labels["opacity"], labels[ABNORMAL] = read_again
         if report_was_clean != (labels[ABNORMAL] == 0):
             # report and re-read contradict each other: what the report says of the other findings is not believed
@@ -92,7 +126,7 @@ def case(folder: Path, row: Mapping[str, str]) -> Case:
     return Case(
         image=folder / "images" / row["image"],
         patient_id=row["patient_id"],
-        age_years=float(row["age"]),
+        age_years=number_in(row, ("age",)),
         view=row["view"],
         sex=row.get("sex") or "",
         source=row["source"],
@@ -141,6 +175,17 @@ def cohort_sha256(cases: Sequence[Case]) -> str:
 def patients(cases: Sequence[Case]) -> int:
     """How many there are."""
     return len({case.patient_id for case in cases})
+
+
+def together(labels: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """(findings,) of images (n, findings): 1 where one has it, 0 where none has, NaN where that is not known."""
+    found = np.where(np.isnan(labels).any(axis=0), np.nan, 0.0)
+    return np.where((labels == 1).any(axis=0), 1.0, found).astype(np.float32)
+
+
+def patients_of(cases: Sequence[Case]) -> NDArray[np.str_]:
+    """(cases,): whose each is."""
+    return np.array([case.patient_id for case in cases])
 
 
 def ages(cases: Sequence[Case]) -> list[float] | None:

@@ -27,7 +27,7 @@ class OutOfFold:
     logits: NDArray[np.float64]
     """(images, findings)"""
     distances: Mapping[Way, NDArray[np.float64]]
-    """(variants, images): distance of each from the images of other patients; variants as in pipelines.fit.variant."""
+    """(variants, images): distance of each from the images of other patients; variant 0 is the image as it is."""
     averaged: NDArray[np.float64]
     """(images, findings): mean logit of the image and of its changed copies (test-time augmentation)."""
 
@@ -50,12 +50,19 @@ class Fitter(Protocol):
 
 
 def cross_validate(
-    fitter: Fitter, rows: Rows, labels: NDArray[np.float32], folds: NDArray[np.int64], folder: Path, curves: Curves
+    fitter: Fitter,
+    rows: Rows,
+    labels: NDArray[np.float32],
+    folds: NDArray[np.int64],
+    patients: NDArray[np.str_],
+    folder: Path,
+    curves: Curves,
 ) -> OutOfFold:
     """Fits per fold to the images of the other folds. Images are judged as the product does.
 
-    `labels` (n, findings) and `folds` (n,) are those of the images `rows`. A fold that `folder` holds from an earlier
-    run is not fitted again.
+    `labels` (n, findings), `folds` (n,) and `patients` (n,) are those of the images `rows`; of a patient who is in a
+    fold, nothing is learnt for it, also where folds are not by patient. A fold that `folder` holds from an earlier run
+    is not fitted again.
     """
     logits, averaged = np.full(labels.shape, np.nan), np.full(labels.shape, np.nan)
     distances = {way: np.full((fitter.variants, len(rows)), np.nan) for way in WAYS}
@@ -64,7 +71,8 @@ def cross_validate(
         path = folder / f"fold_{fold}.npz"
         answer = read_fold(path, rows[held])
         if answer is None:
-            answer = one_fold(fitter, rows, labels, held, curves, int(fold))
+            taught = ~np.isin(patients, patients[held])
+            answer = one_fold(fitter, rows, labels, held, taught, curves, int(fold))
             write_fold(path, rows[held], answer)
         logits[held], averaged[held] = answer["logits"], answer["averaged"]
         for way in WAYS:
@@ -73,25 +81,31 @@ def cross_validate(
 
 
 def one_fold(
-    fitter: Fitter, rows: Rows, labels: NDArray[np.float32], held: NDArray[np.bool_], curves: Curves, fold: int
+    fitter: Fitter,
+    rows: Rows,
+    labels: NDArray[np.float32],
+    held: NDArray[np.bool_],
+    taught: NDArray[np.bool_],
+    curves: Curves,
+    fold: int,
 ) -> dict[str, NDArray[np.float64]]:
     """Logits (held, findings), as they are and averaged over variants, and by each way distances (variants, held).
 
-    All of the images that the fit did not see.
+    All of the images `held`, by a network fitted to those `taught`.
     """
 
     def watch(epoch: int, training_loss: float, network: MapNetwork) -> None:
         curves(fold, epoch, training_loss, fitter.outputs(network, rows[held], 0)[0], labels[held])
 
-    network = fitter.fit(rows[~held], watch)
+    network = fitter.fit(rows[taught], watch)
     answers = [fitter.outputs(network, rows[held], number) for number in range(fitter.variants)]
-    _, known = fitter.outputs(network, rows[~held], 0)
+    _, known = fitter.outputs(network, rows[taught], 0)
     logits = np.stack([each for each, _ in answers]).astype(np.float64)
     same = ~np.stack([fitter.painted(rows[held], number) for number in range(fitter.variants)])
     averaged = (logits * same[..., None]).sum(axis=0) / same.sum(axis=0)[:, None]
     told: dict[str, NDArray[np.float64]] = {"logits": logits[0], "averaged": averaged}
     for way in WAYS:
-        statistics = statistics_of(known, labels[~held], way)
+        statistics = statistics_of(known, labels[taught], way)
         told[file_name(way)] = np.array([[ood.distance(row, statistics) for row in each] for _, each in answers])
     return told
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.cohort import Case
+from pipelines.cohort import Case, patients_of
 from pipelines.cross_validation import Fitter, cross_validate
 from pipelines.fit import Rows
 from pipelines.judge import plain
@@ -31,7 +31,8 @@ def elsewhere(
     recipe: Recipe,
     folder: Path,
 ) -> dict[str, dict[str, Any]]:
-    """By finding and collection AUROC and counts, of the collection's images by a network that saw the others alone.
+    """By finding and collection AUROC and counts, of the collection's images by a network that saw the others alone,
+    and of them no patient who is in the collection too.
 
     `rows` and `labels` (n, findings) are those of the `cases`. A finding of which the others do not show both kinds, or
     the collection not enough, is left out there. Empty for a single collection.
@@ -40,12 +41,12 @@ def elsewhere(
     names, codes = np.unique([case.source for case in cases], return_inverse=True)
     if len(names) < 2:
         return told
-    logits = cross_validate(fitter, rows, labels, codes.astype(np.int64), folder, lambda *told: None).logits
-    patients = np.array([case.patient_id for case in cases])
+    patients = patients_of(cases)
+    logits = cross_validate(fitter, rows, labels, codes.astype(np.int64), patients, folder, lambda *told: None).logits
     for code, name in enumerate(names):
         here = codes == code
         for column, finding in enumerate(findings):
-            known, taught = here & ~np.isnan(labels[:, column]), labels[~here, column]
+            known, taught = here & ~np.isnan(labels[:, column]), labels[~np.isin(patients, patients[here]), column]
             positive = labels[known, column] == 1
             if min(positive.sum(), (~positive).sum()) < LEAST or not ((taught == 1).any() and (taught == 0).any()):
                 continue

@@ -90,7 +90,8 @@ def evaluate(asked: Asked) -> Evaluation:
         if not cohort.studies:
             raise TriageError(f"none of the {len(rows)} rows of {asked.manifest} names an image in {asked.images}")
         manifest_sha256 = manifest.sha256_of(asked.manifest)
-        record = Record.open(asked.out, bundle.directory, manifest_sha256, findings)
+        software = {"triage": version("triage")} | {name: version(name) for name in SOFTWARE}
+        record = Record.open(asked.out, bundle.directory, manifest_sha256, software, findings)
         record.keep(cohort.studies)
         throughput = screen_all(cohort.studies, record, site, asked.threads)
         keys = [(study.rows[0].patient, study.name) for study in cohort.studies]
@@ -102,7 +103,7 @@ def evaluate(asked: Asked) -> Evaluation:
             triage_json_sha256=hashlib.sha256((bundle.directory / MANIFEST).read_bytes()).hexdigest(),
             manifest=asked.manifest.name,
             manifest_sha256=manifest_sha256,
-            software={"triage": version("triage")} | {name: version(name) for name in SOFTWARE},
+            software=software,
             seed=asked.seed,
             resamples=asked.resamples,
             prevalences=asked.prevalences,

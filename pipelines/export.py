@@ -67,6 +67,12 @@ def read_trained(run: Path) -> Trained:
         raise TriageError(f"{run.name}: {manifest.ood.statistics} cannot be used: {error}.") from error
 
 
+def require_finished(folder: Path) -> None:
+    """Raises TriageError for a run that was stopped before its evidence and card were complete."""
+    if not (folder / CARD).is_file():
+        raise TriageError(f"{folder} has no {CARD}: the run was stopped before its end; start it again, it goes on")
+
+
 @dataclass(frozen=True)
 class Exported:
     """The bundle's manifest and its runtimes side by side."""
@@ -84,6 +90,7 @@ def export(
     `schema` is MONAI's metadata schema, where a file of it is at hand.
     """
     trained = read_trained(run)
+    require_finished(trained.folder)
     spec = trained.manifest.prepare
     inputs = read_images(images, spec) if images is not None else None
     if int8 and inputs is None:

@@ -56,7 +56,8 @@ def trunk_of(network: MapNetwork) -> BlockTrunk:
 def start_network(recipe: Recipe, findings: int, channels: int) -> MapNetwork:
     """A network of blocks with ImageNet weights, or those of the recipe's `start`, and a random head.
 
-    Raises TriageError for a network of another kind, or a `start` that does not fit.
+    Raises TriageError for a network of another kind, more fixed blocks than it can have, or a `start` that does not
+    fit.
     """
     torch.manual_seed(recipe.seed)
     network = build(recipe.network, findings, channels, {"dropout": recipe.dropout})
@@ -65,7 +66,22 @@ def start_network(recipe: Recipe, findings: int, channels: int) -> MapNetwork:
     set_starting_weights(network, recipe, imagenet=True)
     nn.init.normal_(network.head.weight, std=0.01)
     nn.init.zeros_(network.head.bias)
-    return network.eval()
+    network.eval()
+    require_all_features(network, recipe, channels)
+    return network
+
+
+def require_all_features(network: MapNetwork, recipe: Recipe, channels: int) -> None:
+    """Raises TriageError where the head sees what a fixed block gives in between."""
+    trunk = trunk_of(network)
+    with torch.inference_mode():
+        early = trunk.early(torch.zeros(1, channels, 64, 64), recipe.fixed_blocks)
+        found = trunk.late(early, recipe.fixed_blocks).shape[1]
+    if found != network.head.in_features:
+        raise TriageError(
+            f"{recipe.fixed_blocks} blocks of {recipe.network} cannot stay fixed, for its head sees what some of them "
+            "give; set fewer fixed_blocks"
+        )
 
 
 @dataclass(frozen=True)

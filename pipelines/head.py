@@ -1,6 +1,5 @@
 """The head-CT bundle in words and plain values; its slices are pooled to a study."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,12 @@ from data_schemas.bundle import (
     Values,
     VolumeSpec,
 )
-from data_schemas.errors import TriageError
 from data_schemas.study import InstanceHeader
 from data_schemas.urgency import Level
 from data_schemas.volume import Orientation, StackFault
 from pipelines.bleeds import paint
-from pipelines.cohort import Case
+from pipelines.cohort import Case, read_cases
+from pipelines.table import label_in, number_in
 from pipelines.task import Grey, Target, Task, grey_of
 from triage.images.pixels import Look, StoredPixels
 
@@ -65,23 +64,19 @@ KNOWN_LIMITS = (
 
 
 def read_slices(folder: Path) -> list[Case]:
-    """The rows of manifest.csv, in the file's order. Raises TriageError when the file is missing."""
-    manifest = folder / "manifest.csv"
-    if not manifest.is_file():
-        raise TriageError(f"{manifest} is missing; give the folder that holds manifest.csv and slices")
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        Case(
+    """The rows of manifest.csv, in the file's order. Raises TriageError that names what cannot be used."""
+    return read_cases(
+        folder,
+        ("file", "patient", "age", *COLUMNS.values()),
+        lambda row: Case(
             image=folder / row["file"],
             patient_id=row["patient"],
-            age_years=float(row["age"]) if row["age"] else float("nan"),
+            age_years=number_in(row, ("age",)),
             source="CT-ICH",
             sex=row.get("sex") or "",
-            labels={name: float(row[column]) for name, column in COLUMNS.items()},
-        )
-        for row in rows
-    ]
+            labels={name: label_in(row, column) for name, column in COLUMNS.items()},
+        ),
+    )
 
 
 def with_bleed(values: Grey, random: np.random.Generator) -> tuple[Grey, dict[str, float]] | None:

@@ -8,7 +8,6 @@ Columns: `image` (or `file`, `path`), `patient_id` (or `patient`); where there a
 - `label` as OCTDL and OCT2017 are.
 """
 
-import csv
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,16 +18,14 @@ import numpy as np
 
 from data_schemas.errors import TriageError
 from pipelines import cohort, head, retina
+from pipelines.table import UNKNOWN, Fields, first_of, label_in, number_in, read_table
 
-UNKNOWN = float("nan")
 IMAGE, PATIENT, SPACING = ("image", "file", "path"), ("patient_id", "patient"), ("pixel_spacing_mm", "spacing_mm")
 WHOLE_WIDTH = ("original_width", "orig_width")
 """Columns of the width that the stated pixel spacing belongs to."""
 SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F"}
 FOLDERS = (".", "images", "slices")
 """Where images are looked for."""
-AS_NUMBERS = {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0, "": UNKNOWN, "nan": UNKNOWN}
-Fields = Mapping[str, str]
 Labels = Callable[[Fields], Mapping[str, float]]
 """What one row says of the findings it speaks of; raises ValueError."""
 
@@ -65,17 +62,11 @@ class Row:
 
 def read_manifest(path: Path, findings: Sequence[str]) -> list[Row]:
     """The rows in the file's order. Raises TriageError that names the file, its fault and what is needed."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            rows = [{name.strip(): (value or "").strip() for name, value in row.items() if name} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TriageError(f"{path} cannot be read as a table of comma-separated values: {error}") from error
-    labels_of = layout(path, columns, findings)
-    if not rows:
+    table = read_table(path)
+    labels_of = layout(path, table.columns, findings)
+    if not table.rows:
         raise TriageError(f"{path} has no row below its heading")
-    return [read_row(path, line, row, labels_of, findings) for line, row in enumerate(rows, start=2)]
+    return [read_row(path, line, row, labels_of, findings) for line, row in table.rows]
 
 
 def layout(path: Path, columns: Sequence[str], findings: Sequence[str]) -> Labels:
@@ -103,26 +94,18 @@ def layout(path: Path, columns: Sequence[str], findings: Sequence[str]) -> Label
 
 def own_labels(columns: Mapping[str, str], row: Fields) -> Mapping[str, float]:
     """From a column for each finding. Raises ValueError with the value that is none of 1, 0 and empty."""
-    return {finding: number_of(row, column) for finding, column in columns.items()}
+    return {finding: label_in(row, column) for finding, column in columns.items()}
 
 
 def nih_labels(row: Fields) -> Mapping[str, float]:
     """From `labels` and `rsna_class`, as the chest model's training reads them."""
     usual = {"rsna_class": "", "view": "", "source": "", "image": "", "patient_id": ""}
-    return cohort.case(Path(), usual | dict(row) | {"age": "nan"}).labels if row["labels"] else {}
+    return cohort.case(Path(), usual | dict(row) | {"age": "nan"}).labels
 
 
 def oct_labels(row: Fields) -> Mapping[str, float]:
     """From `label`, one disease a scan, as the OCT model's training reads it."""
-    return retina.labels_of(row["label"].upper()) if row["label"] else {}
-
-
-def number_of(row: Fields, column: str) -> float:
-    """1, 0 or NaN. Raises ValueError."""
-    value = row.get(column, "").lower()
-    if value not in AS_NUMBERS:
-        raise ValueError(f"{column} is {value!r}, not 1, 0 or empty")
-    return AS_NUMBERS[value]
+    return retina.labels_of(row["label"])
 
 
 def read_row(path: Path, line: int, row: Fields, labels_of: Labels, findings: Sequence[str]) -> Row:
@@ -132,7 +115,7 @@ def read_row(path: Path, line: int, row: Fields, labels_of: Labels, findings: Se
         raise TriageError(f"{path}, line {line}: the image or the patient is empty; each row needs both")
     try:
         labels = labels_of(row)
-        numbers = [decimal(row, names) for names in (("slice",), ("age",), SPACING, WHOLE_WIDTH)]
+        numbers = [number_in(row, names) for names in (("slice",), ("age",), SPACING, WHOLE_WIDTH)]
     except ValueError as error:
         raise TriageError(f"{path}, line {line}: {error}") from error
     place, age, spacing, whole_width = numbers
@@ -152,24 +135,9 @@ def read_row(path: Path, line: int, row: Fields, labels_of: Labels, findings: Se
     )
 
 
-def first_of(row: Fields, names: Sequence[str]) -> str:
-    """The value of the first of these columns that has one."""
-    return next((row[name] for name in names if row.get(name)), "")
-
-
-def decimal(row: Fields, names: Sequence[str]) -> float:
-    """The number in the first of these columns that has one, else NaN. Raises ValueError."""
-    value = first_of(row, names)
-    try:
-        return float(value or "nan")
-    except ValueError:
-        raise ValueError(f"{names[0]} is {value!r}, not a number") from None
-
-
 def known(values: Sequence[float]) -> float:
     """What several images say together: 1 where one has it, 0 where none has, NaN where that is not known."""
-    found = np.asarray(values, dtype=np.float64)
-    return 1.0 if (found == 1).any() else UNKNOWN if np.isnan(found).any() else 0.0
+    return float(cohort.together(np.asarray(values, dtype=np.float64)[:, None])[0])
 
 
 def sha256_of(path: Path) -> str:

@@ -22,6 +22,7 @@ from pipelines.metrics import RESAMPLES, Bools, Floats
 from pipelines.run_folder import OUT_OF_FOLD, Known, read_out_of_fold
 from pipelines.scaling import OperatingPoint, at_specificity, calibrated
 from triage.models.bundle import read_manifest
+from triage.models.evidence import EVALUATION
 
 STEPS = 50
 """Thresholds taken from those with the finding, and as many from those without it."""
@@ -127,7 +128,8 @@ def for_sensitivity(probabilities: Floats, positive: Bools, wanted: float) -> Op
     if not with_it.size:
         raise TriageError("no image has the finding, so no sensitivity can be aimed at")
     last_found = float(with_it[max(int(np.ceil(wanted * len(with_it) - SLACK)), 1) - 1])
-    return below(probabilities, last_found, f"finds at least {wanted:.0%} of those with it, on out-of-fold patients")
+    words = f"finds at least {100 * wanted:g}% of those with it, on out-of-fold patients"
+    return below(probabilities, last_found, words)
 
 
 def for_flags(probabilities: Floats, positive: Bools, budget: float, prevalence: float) -> OperatingPoint:
@@ -190,7 +192,7 @@ def pooled_of(bundle: Path, manifest: BundleManifest) -> int | None:
     """How many slices of a patient make its study's logit, as the bundle's evaluation.json says. Raises TriageError."""
     if manifest.accepts.volume is None:
         return None
-    path = bundle / "evaluation.json"
+    path = bundle / EVALUATION
     try:
         pooled: int | None = json.loads(path.read_text(encoding="utf-8"))["pooled"]
     except (OSError, ValueError, KeyError) as error:
@@ -277,11 +279,34 @@ def main(
         manifest = read_manifest(bundle)
         told = read_out_of_fold(scores, pooled_of(bundle, manifest))
         answers = {finding.name: told.known(finding.name) for finding in manifest.findings}
+        require_own(bundle, answers)
         rows = tabled(manifest, answers, Aim(sensitivity, specificity, flags, at), wanted)
         write_table(rows, out, as_json=as_json)
     except TriageError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(2) from error
+
+
+SAME = 0.002
+"""How far an AUROC may lie from the bundle's own; both are of the same answers, rounded."""
+
+
+def require_own(bundle: Path, answers: Mapping[str, Known]) -> None:
+    """Raises TriageError where the answers are not those that the bundle's evidence was made from: its calibration
+    would be applied to another model's logits.
+    """
+    path = bundle / EVALUATION
+    stated = json.loads(path.read_text(encoding="utf-8")).get("findings", {}) if path.is_file() else {}
+    for finding, one in answers.items():
+        area = stated.get(finding, {}).get("auroc", {}).get("value")
+        if area is None or not one.positive.any() or one.positive.all():
+            continue
+        found = shares.auroc(one.logits, one.positive)
+        if abs(found - area) > SAME:
+            raise TriageError(
+                f"these answers give {finding} an AUROC of {found:.3f}, the bundle's own gave {area:.3f}; give those "
+                "of this bundle's own run"
+            )
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], out: Path | None, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ one that was cut short is left out and done again.
 
 import csv
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from typing import IO
 from data_schemas.errors import TriageError
 from data_schemas.gate import GateResult
 from data_schemas.score import StudyScreening
-from pipelines.manifest import UNKNOWN, known
+from pipelines.manifest import known
 from pipelines.studies import Request, Study
+from pipelines.table import UNKNOWN
 from triage.gates.order import first_stop
 from triage.models.bundle import MANIFEST
 
@@ -155,9 +157,12 @@ class Record:
     _files: list[IO[str]] = field(default_factory=list)
 
     @classmethod
-    def open(cls, folder: Path, bundle: Path, manifest_sha256: str, findings: Sequence[str]) -> "Record":
-        """What is there of this very bundle and manifest; anything else in the files is replaced."""
-        whole = hashlib.sha256((bundle / MANIFEST).read_bytes() + manifest_sha256.encode()).hexdigest()
+    def open(
+        cls, folder: Path, bundle: Path, manifest_sha256: str, software: Mapping[str, str], findings: Sequence[str]
+    ) -> "Record":
+        """What is there of this very bundle, manifest and software; anything else in the files is replaced."""
+        made_by = json.dumps([manifest_sha256, software], sort_keys=True)
+        whole = hashlib.sha256((bundle / MANIFEST).read_bytes() + made_by.encode()).hexdigest()
         record = cls(folder, tuple(findings), whole[:32])
         for row in read_rows(folder / "scores.csv", record.key):
             outcome = record.outcome(row)

@@ -42,7 +42,7 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with manifest.csv and images.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    epochs: Annotated[int, typer.Option(help="Passes over the images.")] = Pretraining().epochs,
+    epochs: Annotated[int, typer.Option(help="Passes over the images.", min=1)] = Pretraining().epochs,
     rate: Annotated[float, typer.Option(help="Step of the last blocks.")] = Pretraining().rate,
     variants: Annotated[Path | None, typer.Option(help="Folder for what the fixed layers gave, as in train.")] = None,
 ) -> None:

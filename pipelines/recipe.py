@@ -1,5 +1,6 @@
 """What a training run is asked for: plain values from a YAML file, every one of them checked."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -55,7 +56,7 @@ class Augment(Value):
 class Tail(Value):
     """How the last blocks move, once the head has been fitted."""
 
-    epochs: int = Field(6, ge=0)
+    epochs: int = Field(6, ge=1)
     rate: float = Field(2e-4, gt=0)
     head_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
@@ -171,6 +172,21 @@ def made_by(recipe: Recipe) -> str:
     return recipe.model_dump_json(include=MADE_BY)
 
 
+def start_sha256(recipe: Recipe) -> str:
+    """Of the file that the recipe starts from, which may change under its name; empty for none.
+
+    Raises TriageError where it cannot be read.
+    """
+    if not recipe.start:
+        return ""
+    try:
+        return hashlib.sha256(Path(recipe.start).read_bytes()).hexdigest()
+    except OSError as error:
+        raise TriageError(
+            f"{recipe.start} cannot be read ({error.strerror}); `start` names a safetensors file"
+        ) from error
+
+
 def changes_of(stated: Sequence[str]) -> dict[str, Any]:
     """What a command was given as name=value, values as YAML reads them. Raises TriageError for what is no YAML."""
     found = {}
@@ -194,8 +210,8 @@ def read_recipe(path: Path, changes: Mapping[str, Any] | None = None) -> Recipe:
     except OSError as error:
         known = ", ".join(sorted(one.stem for one in CONFIGS.glob("*.yaml")))
         raise TriageError(f"{chosen} cannot be read ({error.strerror}); shipped recipes are {known}") from error
-    except yaml.YAMLError as error:
-        raise TriageError(f"{chosen} is no YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TriageError(f"{chosen} is no YAML in UTF-8: {' '.join(str(error).split())}") from error
     try:
         return Recipe.model_validate({**content, **(changes or {})} if isinstance(content, dict) else content)
     except ValidationError as error:

@@ -1,17 +1,16 @@
 """The retinal OCT bundle in words and plain values: each B-scan for itself, a volume by its worst ones."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from data_schemas.bundle import Accepts, BundleManifest, FindingSpec, Fit, NetworkSpec, OodSpec, PrepareSpec, VolumeSpec
-from data_schemas.errors import TriageError
 from data_schemas.study import InstanceHeader
 from data_schemas.urgency import Level
 from data_schemas.volume import StackFault
-from pipelines.cohort import Case
+from pipelines.cohort import Case, read_cases
+from pipelines.table import UNKNOWN
 from pipelines.task import Grey, Target, Task, grey_of
 from triage.images.pixels import StoredPixels
 from triage.models.border import without_white_border
@@ -19,7 +18,6 @@ from triage.models.border import without_white_border
 VERSION = "0.3.0"
 MEAN, STD = 127 / 255, 128 / 255
 """What the ImageNet weights expect of values from 0 to 1."""
-UNKNOWN = float("nan")
 TARGETS: dict[str, Target] = {
     "referable": Target("referable disease", Level.HIGH, 0.90),
     "drusen_or_cnv": Target("drusen or choroidal neovascularisation", Level.HIGH, 0.95),
@@ -35,6 +33,9 @@ HAS: Mapping[str, frozenset[str]] = {
     "vitreomacular": frozenset({"VID"}),
     "vein_occlusion": frozenset({"RVO"}),
 }
+NORMAL = frozenset({"NORMAL", "NO"})
+DISEASES = frozenset({"RAO"}).union(*HAS.values())
+"""All that OCTDL and OCT2017 name."""
 MAY_HAVE: Mapping[str, frozenset[str]] = {
     "drusen_or_cnv": frozenset({"ERM"}),
     "macular_oedema": frozenset({"ERM", "RVO"}),
@@ -52,31 +53,30 @@ KNOWN_LIMITS = (
 
 
 def read_scans(folder: Path) -> list[Case]:
-    """The rows of manifest.csv, in the file's order. Raises TriageError when the file is missing."""
-    manifest = folder / "manifest.csv"
-    if not manifest.is_file():
-        raise TriageError(f"{manifest} is missing; give the folder that holds manifest.csv and the scans")
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        Case(
+    """The rows of manifest.csv, in the file's order. Raises TriageError that names what cannot be used."""
+    return read_cases(
+        folder,
+        ("image", "patient_id", "label", "source"),
+        lambda row: Case(
             image=folder / row["image"],
             patient_id=row["patient_id"],
             age_years=UNKNOWN,
             source=row["source"],
             labels=labels_of(row["label"]),
-        )
-        for row in rows
-    ]
+        ),
+    )
 
 
 def labels_of(disease: str) -> dict[str, float]:
-    """What one label says of each finding."""
-    found = {"referable": float(disease != "NORMAL")}
+    """What one label says of each finding, nothing where it is empty. Raises ValueError for one that is not known."""
+    disease = disease.upper()
+    if disease and disease not in DISEASES | NORMAL:
+        raise ValueError(f"label is {disease!r}, none of {', '.join(sorted(DISEASES | NORMAL))}")
+    found = {"referable": float(disease not in NORMAL)}
     for name, diseases in HAS.items():
         unknown = disease in MAY_HAVE.get(name, frozenset())
         found[name] = UNKNOWN if unknown else float(disease in diseases)
-    return found
+    return found if disease else dict.fromkeys(found, UNKNOWN)
 
 
 def scan(path: Path) -> Grey:

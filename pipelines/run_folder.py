@@ -1,7 +1,7 @@
 """What a training run leaves behind, beside the bundle: recipe, log, learning curves, answers out of fold.
 
 recipe.yaml      what was asked for
-data.sha256      a hash of the images and of all that is known of them
+data.sha256      a hash of the images, of all that is known of them, and of the file that the recipe starts from
 run.log          what was said, with times
 variants/        what the fixed layers gave (large; may be removed once the run is done)
 pretrained/      what pretraining without labels left, by the images that it saw (pipelines.pretrain: trunk.safetensors)
@@ -28,11 +28,11 @@ import yaml
 from numpy.typing import NDArray
 
 from data_schemas.errors import TriageError
-from pipelines.cohort import Case, cohort_sha256
-from pipelines.recipe import Recipe, read_recipe
+from pipelines.cohort import Case, cohort_sha256, together
+from pipelines.recipe import Recipe, read_recipe, start_sha256
 
 RECIPE, LOG, OUT_OF_FOLD, BUNDLE = "recipe.yaml", "run.log", "out_of_fold.csv", "bundle"
-DATA = "data.sha256"
+DATA, ANSWERS = "data.sha256", "answers"
 PRETRAINED, TRUNK = "pretrained", "trunk.safetensors"
 CALIBRATION = "calibration.svg"
 SET_ASIDE, SET_ASIDE_MANIFEST = "set_aside", "set_aside.csv"
@@ -52,10 +52,12 @@ def opened_run(folder: Path, recipe: Recipe, cases: Sequence[Case]) -> Iterator[
     kept = folder / RECIPE
     if kept.is_file() and read_recipe(kept) != recipe:
         raise TriageError(f"{folder} holds a run of another recipe; give another folder, or remove that one")
-    data, data_kept = data_sha256(cases), folder / DATA
-    if data_kept.is_file() and data_kept.read_text(encoding="utf-8") != data:
+    data, data_kept = data_sha256(cases) + start_sha256(recipe), folder / DATA
+    known = data_kept.read_text(encoding="utf-8") if data_kept.is_file() else ""
+    if known != data and (known or (folder / ANSWERS).exists()):
         raise TriageError(
-            f"{folder} holds a run of other images, or of other labels; give another folder, or remove that one"
+            f"{folder} holds a run of other images, other labels or another start; give another folder, or remove "
+            "that one"
         )
     kept.write_text(told, encoding="utf-8")
     data_kept.write_text(data, encoding="utf-8")
@@ -173,7 +175,7 @@ def _answers(rows: Sequence[Mapping[str, str]], findings: Sequence[str], pooled:
         logit = np.array([float(row[finding + LOGIT]) for row in rows])
         if not (np.isin(label, (0.0, 1.0)) | np.isnan(label)).all() or not np.isfinite(logit).all():
             raise ValueError(finding)
-        labels[finding] = np.array([label[some].max() for some in members])
+        labels[finding] = np.array([together(label[some, None])[0] for some in members], np.float64)
         logits[finding] = np.array([np.sort(logit[some])[-(pooled or 1) :].mean() for some in members])
     first = [some[0] for some in members]
     return Answers(

@@ -1,11 +1,10 @@
 """One network through every runtime: what each answers, how large its file is, how long it takes; 8-bit weights too."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from data_schemas.bundle import BundleManifest
 from data_schemas.errors import TriageError
+from pipelines.in_turn import in_turn
 from triage.models.bundle import RawScores, Score, load_bundle
 from triage.models.calibration import finding_scores
 
@@ -33,7 +33,7 @@ class Row:
     runtime: str
     megabytes: float
     ms: float
-    """Median of one image, one thread."""
+    """Median of one image, one thread, the runtimes in turn."""
     largest_logit_difference: float
     largest_probability_difference: float
     changed_calls: float
@@ -43,14 +43,17 @@ class Row:
 
 def compare(directory: Path, cache: Path, batch: Batch) -> list[Row]:
     """torch and ONNX Runtime in float32 on the inputs (n, channels, height, width). Raises BundleError."""
+    return _rows(*_float_ways(directory, cache), batch)
+
+
+def _float_ways(directory: Path, cache: Path) -> tuple[BundleManifest, dict[str, tuple[Path, Score]]]:
     torch = load_bundle(directory, cache, "torch", threads=1)
     onnx = load_bundle(directory, cache, "onnx", threads=1)
-    manifest, weights = torch.manifest, directory / torch.manifest.network.weights
-    reference = _calls(manifest, torch.score(batch))
-    return [
-        _row("torch float32", weights, torch.score, manifest, batch, reference),
-        _row("ONNX float32", onnx_file(cache), onnx.score, manifest, batch, reference),
-    ]
+    weights = directory / torch.manifest.network.weights
+    return torch.manifest, {
+        "torch float32": (weights, torch.score),
+        "ONNX float32": (onnx_file(cache), onnx.score),
+    }
 
 
 @dataclass(frozen=True)
@@ -71,22 +74,23 @@ def _calls(manifest: BundleManifest, scores: RawScores) -> Calls:
     )
 
 
-def _row(name: str, file: Path, score: Score, manifest: BundleManifest, batch: Batch, reference: Calls) -> Row:
-    found = _calls(manifest, score(batch))
-    times = []
-    for round_ in range(ROUNDS):
-        start = perf_counter()
-        score(batch[round_ % len(batch)][None])
-        times.append(1000 * (perf_counter() - start))
-    return Row(
-        runtime=name,
-        megabytes=round(file.stat().st_size / 1e6, 2),
-        ms=round(median(times), 2),
-        largest_logit_difference=float(np.abs(found.logits - reference.logits).max()),
-        largest_probability_difference=float(np.abs(found.probabilities - reference.probabilities).max()),
-        changed_calls=float((found.acts != reference.acts).mean()),
-        images=len(batch),
-    )
+def _rows(manifest: BundleManifest, ways: Mapping[str, tuple[Path, Score]], batch: Batch) -> list[Row]:
+    """Each against the first."""
+    times = in_turn({name: partial(score, batch[:1]) for name, (_, score) in ways.items()}, ROUNDS)
+    found = {name: _calls(manifest, score(batch)) for name, (_, score) in ways.items()}
+    reference = next(iter(found.values()))
+    return [
+        Row(
+            runtime=name,
+            megabytes=round(ways[name][0].stat().st_size / 1e6, 2),
+            ms=round(times[name], 2),
+            largest_logit_difference=float(np.abs(calls.logits - reference.logits).max()),
+            largest_probability_difference=float(np.abs(calls.probabilities - reference.probabilities).max()),
+            changed_calls=float((calls.acts != reference.acts).mean()),
+            images=len(batch),
+        )
+        for name, calls in found.items()
+    ]
 
 
 def onnx_file(cache: Path) -> Path:
@@ -130,7 +134,7 @@ def to_int8(float32: Path, target: Path, calibration: Batch) -> None:
 
 
 def compare_int8(directory: Path, cache: Path, batch: Batch, target: Path) -> list[Row]:
-    """As compare, and the 8-bit network, calibrated on every other image and measured, as all, on the rest.
+    """As compare, and the 8-bit network, calibrated on the first half of the images and measured, as all, on the rest.
 
     Raises TriageError for too few images.
     """
@@ -139,12 +143,11 @@ def compare_int8(directory: Path, cache: Path, batch: Batch, target: Path) -> li
             f"{len(batch)} images are too few to calibrate 8-bit weights and to measure what they lose; "
             f"name a folder of at least {FEWEST_IMAGES} with --images."
         )
-    calibration, measured = batch[::2], batch[1::2]
-    rows = compare(directory, cache, measured)
+    half = len(batch) // 2  # by name, so that pictures of one patient, which are named alike, are on one side
+    calibration, measured = batch[:half], batch[half:]
+    manifest, ways = _float_ways(directory, cache)
     to_int8(onnx_file(cache), target, calibration)
-    bundle = load_bundle(directory, cache, "torch", threads=1)
-    reference = _calls(bundle.manifest, bundle.score(measured))
-    return [*rows, _row("ONNX int8", target, opened(target), bundle.manifest, measured, reference)]
+    return _rows(manifest, {**ways, "ONNX int8": (target, opened(target))}, measured)
 
 
 def opened(path: Path) -> Callable[[Batch], RawScores]:

@@ -116,5 +116,5 @@ def at_specificity(calibration: Calibration, logits: Floats, positive: Bools, wa
     last_left_alone = without[min(int(np.ceil(wanted * len(without))), len(without)) - 1]
     above = everyone[everyone > last_left_alone]
     point = (float(last_left_alone) + float(above.min())) / 2 if above.size else 1.0
-    words = f"leaves at least {wanted:.0%} of those without it alone, on out-of-fold patients"
+    words = f"leaves at least {100 * wanted:g}% of those without it alone, on out-of-fold patients"
     return OperatingPoint(point, words)

@@ -94,9 +94,11 @@ def choose_way(
 
 
 def as_is_and_changed(distances: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distances (variants, images) of the images as they are, and of all that were changed more than mirrored."""
-    changed = distances[2:].ravel()
-    return distances[0], changed if changed.size else distances[0]
+    """Distances (variants, images) of the images as they are, and of their changed copies; of several the first is
+    left out, as when the shipped thresholds were set.
+    """
+    changed = distances[2:] if len(distances) > 2 else distances[1:]
+    return distances[0], changed.ravel()
 
 
 def stranger_features(

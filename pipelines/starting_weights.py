@@ -83,7 +83,7 @@ def load_trunk(path: Path, network: MapNetwork) -> None:
     try:
         load_imagenet(network, load_file(path))
     except OSError as error:
-        raise TriageError(f"{path} cannot be read ({error.strerror}); `start` names a safetensors file") from error
+        raise TriageError(f"{path} cannot be read ({error}); `start` names a safetensors file") from error
     except (SafetensorError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
-        raise TriageError(f"{path} is no trunk of this network: {first}") from error
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise TriageError(f"{path} is no trunk of this network: {' '.join(said[-1:])}") from error

@@ -176,8 +176,11 @@ def _threshold(weights: Foreign, place: int) -> float | None:
 
 
 def _finding(label: str, threshold: float | None) -> FindingSpec:
+    name = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
+    if not name:
+        raise TriageError(f"the label {label!r} has no letter a to z and no digit to name a finding by; rename it")
     return FindingSpec(
-        name=re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_"),
+        name=name,
         label=label.replace("_", " "),
         calibration=Calibration(slope=1.0, offset=0.0),
         operating_point=0.5 if threshold is None else threshold,

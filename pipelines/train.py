@@ -33,6 +33,7 @@ from pipelines.cohort import (
     groups_of,
     label_matrix,
     patients,
+    patients_of,
     set_aside,
 )
 from pipelines.confirm import confirm
@@ -199,9 +200,12 @@ def part_of(task: Task, cases: Sequence[Case], chosen: NDArray[np.bool_], recipe
 
 def require_both_kinds(task: Task, seen: Seen) -> None:
     """Raises TriageError for a finding that no image is known to have, or to lack."""
-    for name, column in zip(task.targets, seen.labels.T, strict=True):
-        if not (column == 1).any() or not (column == 0).any():
-            raise TriageError(f"the data hold no {task.unit} with and without {name}; it cannot be learnt from them")
+    for name, images, units in zip(task.targets, seen.labels.T, seen.units.labels.T, strict=True):
+        for column in (images, units):
+            if not (column == 1).any() or not (column == 0).any():
+                raise TriageError(
+                    f"the data hold no {task.unit} with and without {name}; it cannot be learnt from them"
+                )
 
 
 def compare(ways: Mapping[str, Fitter], seen: Seen, run: Run) -> Answers:
@@ -209,9 +213,8 @@ def compare(ways: Mapping[str, Fitter], seen: Seen, run: Run) -> Answers:
     tried, means = {}, {}
     for way, fitter in ways.items():
         folder = run.out / "answers" / way.replace(",", "").replace(" ", "_")
-        tried[way] = cross_validate(
-            fitter, seen.rows, seen.labels, seen.folds, folder, curves_of(run.out, way, tensorboard=run.tensorboard)
-        )
+        curves = curves_of(run.out, way, tensorboard=run.tensorboard)
+        tried[way] = cross_validate(fitter, seen.rows, seen.labels, seen.folds, patients_of(seen.cases), folder, curves)
         means[way] = mean_auroc(seen.units.logits(tried[way].logits), seen.units.labels)
         copied = mean_auroc(seen.units.logits(tried[way].averaged), seen.units.labels)
         said("%s: mean AUROC %.4f, averaged over %d changed copies %.4f", way, means[way], fitter.variants - 1, copied)
@@ -263,7 +266,7 @@ def judged_units(
         probabilities=probabilities,
         acts=acts,
         positive=units.labels[known, column] == 1,
-        images=np.array([case.image.name for case in chosen]),
+        images=np.array([case.image.as_posix() for case in chosen]),
         patients=np.array([case.patient_id for case in chosen]),
         sources=np.array([case.source for case in chosen]),
         views=np.array([case.view for case in chosen]),

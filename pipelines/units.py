@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.cohort import Case
+from pipelines.cohort import Case, together
 from pipelines.task import Task
 
 
@@ -50,7 +50,7 @@ def _grouped(cases: Sequence[Case], labels: NDArray[np.float32], folds: NDArray[
     return Units(
         members=tuple(members),
         cases=tuple(cases[some[0]] for some in members),
-        labels=np.stack([labels[some].max(axis=0) for some in members]),
+        labels=np.stack([together(labels[some]) for some in members]),
         folds=np.array([folds[some[0]] for some in members]),
         pooled=pooled or 1,
     )

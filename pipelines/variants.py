@@ -1,5 +1,6 @@
 """What the fixed layers give for each variant of each image, kept in the run's folder: an interrupted run goes on."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from pipelines.augment import changed
 from pipelines.cohort import Case, cohort_sha256, label_matrix
 from pipelines.fit import Images, trunk_of
-from pipelines.recipe import Recipe, made_by
+from pipelines.recipe import Recipe, made_by, start_sha256
 from pipelines.task import Task
 from triage.models.networks import MapNetwork
 from triage.models.prepare import prepare
@@ -58,7 +59,7 @@ def gather(
     """Activations of every variant, computed where `folder` does not hold them yet."""
     kept = Kept(folder)
     trunk = trunk_of(network.to(device))
-    kept.claim(f"{made_by(recipe)} {cohort_sha256(cases)}")
+    kept.claim(f"{made_by(recipe)} {cohort_sha256(cases)}{start_sha256(recipe)}")
     labels = label_matrix(cases, tuple(task.targets))
     blank = torch.zeros(1, task.channels, recipe.side, recipe.side, device=device)
     grid = tuple(trunk.early(blank, recipe.fixed_blocks).shape[1:])
@@ -66,7 +67,8 @@ def gather(
         if kept.labels(number).is_file():
             ticked(len(cases))
             continue
-        activations = open_memmap(kept.activations(number), "w+", np.float16, (len(cases), *grid))
+        part = kept.folder / f"activations_{number}.{os.getpid()}.part"  # another run may read or write the same folder
+        activations = open_memmap(part, "w+", np.float16, (len(cases), *grid))
         drawn, start = np.empty_like(labels), 0
         for tensors, found in _variant(task, cases, labels, recipe, number):
             with torch.inference_mode():
@@ -77,6 +79,7 @@ def gather(
             start += len(early)
             ticked(len(early))
         activations.flush()
+        part.replace(kept.activations(number))
         write_whole(kept.labels(number), drawn)
     numbers = range(recipe.variants)
     return Images(

@@ -18,7 +18,7 @@ import typer
 from numpy.typing import NDArray
 
 from data_schemas.errors import TriageError
-from pipelines.cohort import Case, folds_by_patient, label_matrix, patients, set_aside
+from pipelines.cohort import Case, folds_by_patient, label_matrix, patients, patients_of, set_aside, together
 from pipelines.cross_validation import cross_validate
 from pipelines.curves import curves_of, draw_curves
 from pipelines.judge import mean_auroc
@@ -75,7 +75,7 @@ def scans_of(cases: Sequence[Case]) -> tuple[list[Case], list[tuple[Path, ...]]]
     for one in cases:
         groups.setdefault(one.patient_id, []).append(one)
     scans = [
-        replace(some[0], labels=dict(zip(names, label_matrix(some, names).max(axis=0).tolist(), strict=True)))
+        replace(some[0], labels=dict(zip(names, together(label_matrix(some, names)).tolist(), strict=True)))
         for some in groups.values()
     ]
     return scans, [tuple(one.image for one in some) for some in groups.values()]
@@ -102,7 +102,7 @@ def volumes(run: Run) -> dict[str, float]:
             fitter = WholeVolumes(task, scans, recipe, how, run.device, run.out / "pictures", slices)
             curves = curves_of(run.out, way, tensorboard=run.tensorboard)
             folder = run.out / "answers" / way.replace(" ", "_")
-            answers[way] = cross_validate(fitter, rows, labels, folds, folder, curves)
+            answers[way] = cross_validate(fitter, rows, labels, folds, patients_of(cases), folder, curves)
             means[way] = mean_auroc(answers[way].logits, labels)
             said("%s: mean AUROC %.4f", way, means[way])
         best = max(means, key=lambda way: means[way])

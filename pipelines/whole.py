@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from data_schemas.errors import TriageError
 from pipelines.augment import changed
-from pipelines.cohort import Case, label_matrix, set_aside
+from pipelines.cohort import Case, label_matrix, patients, set_aside
 from pipelines.fit import Rows, Watch
 from pipelines.judge import mean_auroc
 from pipelines.losses import imbalance_weights, loss_by_name
@@ -96,6 +97,11 @@ class WholeNetwork:
         cases = [self.cases[row] for row in rows]
         back = set_aside(cases, self.how.validation, what=f"validation {self.recipe.seed}")
         learning, validation = rows[~back], rows[back]
+        if not len(learning) or not len(validation):
+            raise TriageError(
+                f"of {patients(cases)} patients none is left to learn from, or none to choose the epoch by; give "
+                "another `validation`, or more patients"
+            )
         change = Change(self.changed, self.recipe.seed)
         dataset = self.dataset(learning, change)
         labels = label_matrix(self.cases, tuple(self.task.targets))

@@ -25,6 +25,7 @@ class Told:
 
     def fit(self, rows: np.ndarray, watch: object = None) -> None:
         self.fitted += 1
+        self.taught = rows
 
     def painted(self, rows: np.ndarray, variant: int) -> np.ndarray:
         return (rows % 4 == 0) & (variant == 2)
@@ -35,13 +36,19 @@ class Told:
 
 
 def validated(fitter: Told, folder: Path):
-    return cross_validate(fitter, ROWS, LABELS, FOLDS, folder, lambda *told: None)
+    return cross_validate(fitter, ROWS, LABELS, FOLDS, ROWS.astype(str), folder, lambda *told: None)
 
 
 def test_copies_into_which_a_finding_was_painted_are_not_averaged(tmp_path):
     found = validated(Told(), tmp_path)
     assert found.logits[:, 0].tolist() == ROWS.tolist()
     assert found.averaged[:, 0] == pytest.approx(ROWS + np.where(ROWS % 4 == 0, 50, 100))
+
+
+def test_nothing_is_learnt_of_a_patient_who_is_asked_about_where_folds_are_not_by_patient(tmp_path):
+    fitter, patients = Told(), np.where(ROWS < 6, "in both", ROWS.astype(str))
+    cross_validate(fitter, ROWS, LABELS, FOLDS, patients, tmp_path, lambda *told: None)
+    assert fitter.taught.tolist() == [row for row in ROWS if row % 2 == 0 and row >= 6]
 
 
 def test_a_copy_with_a_painted_finding_is_told_by_its_label(tmp_path):

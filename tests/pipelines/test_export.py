@@ -104,6 +104,12 @@ def test_a_file_that_is_missing_is_named(copy: Path, tmp_path: Path, name: str) 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_run_that_was_stopped_before_its_card_is_no_bundle_yet(copy: Path, tmp_path: Path) -> None:
+    (copy / "bundle" / "CARD.md").unlink()
+    with pytest.raises(TriageError, match=r"has no CARD\.md: the run was stopped before its end; start it again"):
+        export(copy, tmp_path / "out")
+
+
 def test_an_evaluation_of_other_weights_is_refused_and_an_older_bundle_stays(
     copy: Path, exported: tuple[Path, str], tmp_path: Path
 ) -> None:

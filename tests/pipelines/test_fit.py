@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.fit import MOST_BALANCE, source_weights
+from data_schemas.errors import TriageError
+from pipelines.fit import MOST_BALANCE, source_weights, start_network
+from pipelines.recipe import Recipe
 
 
 @given(
@@ -25,3 +28,10 @@ def test_a_collection_with_one_kind_of_label_is_left_as_it_is_and_unknown_labels
     assert np.isfinite(weights).all()
     assert (weights[:2] == 1).all()
     assert weights[2, 0] < 1 < weights[3, 0] <= MOST_BALANCE
+
+
+def test_more_fixed_blocks_than_the_head_can_do_without_are_refused_before_anything_is_computed() -> None:
+    recipe = Recipe(task="cxr", network="efficientnet_lite0_stages", side=64, fixed_blocks=9)
+    with pytest.raises(TriageError, match="9 blocks of efficientnet_lite0_stages cannot stay fixed"):
+        start_network(recipe, 7, 1)
+    assert start_network(recipe.model_copy(update={"fixed_blocks": 8}), 7, 1).head.in_features == 1280 + 80 + 112

@@ -50,6 +50,8 @@ def test_head_labels_are_read_as_training_reads_them(tmp_path):
     row = {"patient": "049", "slice": "2", "file": "slices/049_02.jpg", "hemorrhage": "1", "intraventricular": "0"}
     row |= {"intraparenchymal": "1", "subarachnoid": "0", "epidural": "0", "age": "35", "sex": "Male", "source": "s"}
     manifest = table(tmp_path / "manifest.csv", [row])
+    (tmp_path / "slices").mkdir()
+    (tmp_path / "slices" / "049_02.jpg").touch()
     [one], [case] = read_manifest(manifest, tuple(head.TARGETS)), head.read_slices(tmp_path)
     assert {name: one.labels[name] for name in case.labels} == dict(case.labels)
     assert (one.place, one.sex, one.age_years) == (2, "M", 35)
@@ -61,6 +63,13 @@ def test_oct_labels_are_read_as_training_reads_them(tmp_path, disease):
     [one] = read_manifest(table(tmp_path / "m.csv", [row]), tuple(retina.TARGETS))
     expected = retina.labels_of(disease)
     assert {f: str(one.labels[f]) for f in expected} == {f: str(value) for f, value in expected.items()}
+
+
+def test_a_disease_that_no_collection_names_is_refused_and_case_does_not_matter(tmp_path):
+    assert retina.labels_of("normal") == retina.labels_of("NORMAL") and retina.labels_of("NO")["referable"] == 0
+    row = {"image": "a.jpg", "patient_id": "p", "label": "HEALTHY", "source": "OCTDL"}
+    with pytest.raises(TriageError, match=r"line 2: label is 'HEALTHY', none of AMD, CNV"):
+        read_manifest(table(tmp_path / "m.csv", [row]), tuple(retina.TARGETS))
 
 
 @pytest.mark.parametrize(

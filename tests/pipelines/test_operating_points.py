@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from data_schemas.bundle import Calibration, VolumeSpec
 from data_schemas.errors import TriageError
 from pipelines.judge import Judged, judge
-from pipelines.metrics import patient_bootstrap, sensitivity, specificity
+from pipelines.metrics import auroc, patient_bootstrap, sensitivity, specificity
 from pipelines.operating_points import (
     app,
     flags_per_100,
@@ -163,7 +163,17 @@ def run(tmp_path: Path) -> tuple[Path, Path]:
         for n, (p, found) in enumerate(zip(probabilities, positive, strict=True)):
             label = "" if n % 10 == 9 else str(int(found))
             rows.writerow([f"{n}.png", patients[n], "a", "PA", n % 5, *([label, np.log(p / (1 - p))] * len(names))])
+    known = np.arange(120) % 10 != 9
+    state_auroc(tmp_path / "bundle", auroc(probabilities[known], positive[known]))
     return folder, tmp_path / "bundle"
+
+
+def state_auroc(bundle: Path, value: float) -> None:
+    """As the evidence of every finding."""
+    told = json.loads((bundle / "evaluation.json").read_text())
+    for figures in told["findings"].values():
+        figures["auroc"]["value"] = value
+    (bundle / "evaluation.json").write_text(json.dumps(told))
 
 
 def command(*arguments: object, code: int = 0) -> str:
@@ -190,6 +200,13 @@ def test_the_command_tells_what_the_bundles_points_mean(run: tuple[Path, Path], 
     rows = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert len(rows) == 3 * 4
     assert all(float(row["flags_per_100"]) <= 20 for row in rows if row["prevalence"] == "0.05")
+
+
+def test_answers_of_another_model_are_refused(run: tuple[Path, Path]) -> None:
+    folder, bundle = run
+    state_auroc(bundle, 0.5)
+    said = command("--scores", folder, "--bundle", bundle, code=2)
+    assert "the bundle's own gave 0.500; give those of this bundle's own run" in said
 
 
 def test_a_bundle_of_slices_must_say_how_they_are_pooled(tmp_path: Path) -> None:

@@ -89,6 +89,9 @@ def test_a_folder_is_not_gone_on_with_where_a_label_or_a_pixel_has_changed(tmp_p
     for changed in (other_label, other_source, cases[1:]):
         with pytest.raises(TriageError, match="run of other images"), opened_run(tmp_path / "run", recipe, changed):
             pass
+    (tmp_path / "older" / "answers").mkdir(parents=True)
+    with pytest.raises(TriageError, match="run of other images"), opened_run(tmp_path / "older", recipe, cases):
+        pass
     cases[0].image.write_bytes(cases[1].image.read_bytes())
     with pytest.raises(TriageError, match="run of other images"), opened_run(tmp_path / "run", recipe, cases):
         pass
