@@ -171,13 +171,9 @@ def flags_per_100(sensitivity: float, specificity: float, prevalence: float) -> 
 
 
 def predictive(sensitivity: float, specificity: float, prevalence: float) -> tuple[float | None, float | None]:
-    """PPV and NPV (Bayes); None where nothing is flagged, or nothing left alone."""
-    true, false = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
-    missed, alone = (1 - sensitivity) * prevalence, specificity * (1 - prevalence)
-    return (
-        true / (true + false) if true + false > 0 else None,
-        alone / (alone + missed) if alone + missed > 0 else None,
-    )
+    """PPV and NPV; None where nothing is flagged, or nothing left alone."""
+    ppv, npv = shares.at_prevalence(np.array([sensitivity]), np.array([specificity]), prevalence)
+    return (None if np.isnan(ppv[0]) else float(ppv[0])), (None if np.isnan(npv[0]) else float(npv[0]))
 
 
 def misses_per_1000(sensitivity: float, prevalence: float) -> float:

@@ -35,7 +35,7 @@ said = logging.getLogger("pipelines.volumes").info
 
 @dataclass(frozen=True)
 class WholeVolumes(WholeNetwork):
-    """Fits all layers of a network for volumes; a case is a scan, and `slices` are its images in order."""
+    """Fits all layers of a network for volumes; a case is a scan, `slices` are its images as the manifest has them."""
 
     slices: Sequence[tuple[Path, ...]]
 
@@ -69,7 +69,7 @@ class WholeVolumes(WholeNetwork):
 
 
 def scans_of(cases: Sequence[Case]) -> tuple[list[Case], list[tuple[Path, ...]]]:
-    """Patients in the order of their first slice, each with what one of its slices has, and its images in order."""
+    """Patients in the order of their first slice, each with what one of its slices has; their images as they come."""
     names = tuple(cases[0].labels) if cases else ()
     groups: dict[str, list[Case]] = {}
     for one in cases:
