@@ -232,7 +232,7 @@ def groups_table(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str
     if any(f.get("elsewhere") for f in evaluation["findings"].values()):
         notes += (
             " A collection as another hospital: asked about by a network made for this table alone, fitted as the "
-            "shipped one is, but to the other collections' images; nothing is chosen by it."
+            "shipped one is, but to the other collections' images of other patients; nothing is chosen by it."
         )
     return "\n\n".join([*tables, notes]) + apart_words(manifest, evaluation)
 
