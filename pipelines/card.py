@@ -6,6 +6,7 @@ from typing import Any
 
 from data_schemas.bundle import EVIDENCE_FLOOR, BundleManifest, Fit
 from pipelines.judge import read_evaluation
+from pipelines.recipe import Recipe, read_recipe
 from triage.models.bundle import read_manifest
 
 CARD = "CARD.md"
@@ -278,13 +279,21 @@ def made(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
     """Run, software, hashes and what was tried."""
     tried = ", ".join(f"{name} {value:.3f}" for name, value in evaluation["tried"].items())
     return (
-        f"`python -m pipelines.train {manifest.name}`, run {evaluation['run_id']}, seed {evaluation['seed']}, device "
-        f"{evaluation['device']}, {listed(evaluation['software'])}. Mean AUROC over findings in cross-validation: "
+        f"`python -m pipelines.train {manifest.name}`{changes_words(manifest, evaluation)}, "
+        f"run {evaluation['run_id']}, seed {evaluation['seed']}, device {evaluation['device']}, "
+        f"{listed(evaluation['software'])}. Mean AUROC over findings in cross-validation: "
         f"{tried}; kept: {evaluation['kept']}, "
         f"chosen on the figures above. {pretrained_words(evaluation)}"
         f"Data SHA-256 {evaluation['data']['sha256'][:16]}, weights SHA-256 "
         f"{manifest.network.weights_sha256[:16]}. Licence {manifest.licence}."
     )
+
+
+def changes_words(manifest: BundleManifest, evaluation: Mapping[str, Any]) -> str:
+    """Which values of the shipped recipe were changed."""
+    own, shipped = Recipe.model_validate(evaluation["recipe"]), read_recipe(Path(manifest.name))
+    changed = [name for name in Recipe.model_fields if getattr(own, name) != getattr(shipped, name)]
+    return f" with other values of {', '.join(changed)} (evaluation.json has them)" if changed else ""
 
 
 def pretrained_words(evaluation: Mapping[str, Any]) -> str:

@@ -228,7 +228,7 @@ def test_colours_finding_and_strength_of_the_map_are_chosen(shown: Page) -> None
 
 
 def test_a_map_of_a_finding_below_its_point_says_so(shown: Page) -> None:
-    below = shown.get_by_text("This finding stays below its operating point.")
+    below = shown.get_by_text("This finding stays below its operating point, so the map is drawn at half strength.")
     shown.keyboard.press("m")
     expect(below).to_have_count(0)
     shown.keyboard.press("3")

@@ -225,6 +225,7 @@ def test_the_card_says_what_the_evaluation_says(trained):
     text = (trained / "CARD.md").read_text()
     assert text == card(manifest, evaluation)
     assert manifest.not_for in text and manifest.origin in text and "not a medical device" in text
+    assert "`python -m pipelines.train cxr` with other values of network, side, " in text
     for finding in manifest.findings:
         line = next(one for one in text.splitlines() if one.startswith(f"| {finding.label} | "))
         figures = evaluation["findings"][finding.name]
