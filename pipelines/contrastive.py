@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from data_schemas.errors import TriageError
+from pipelines import checkpoint
 from pipelines.fit import Images, Rows, Tail
 from pipelines.recipe import Pretraining, Recipe
 from triage.models.networks import MapNetwork
@@ -47,25 +48,18 @@ class Moving:
         return projected
 
     def keep(self, path: Path) -> None:
-        """Sets down where it is, complete or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        states = {name: one.state_dict() for name, one in self._parts().items()}
+        """Sets down where it is."""
         drawn = json.dumps(self.random.bit_generator.state)
-        torch.save({"losses": self.losses, "random": drawn, **states}, part)
-        part.replace(path)
+        checkpoint.keep(path, self._parts(), {"losses": self.losses, "random": drawn})
 
     def go_on_from(self, path: Path, device: str) -> None:
         """Takes up what an earlier run set down, where it did."""
-        if not path.is_file():
-            return
-        found = torch.load(path, weights_only=True, map_location=device)
-        for name, one in self._parts().items():
-            one.load_state_dict(found[name])
-        self.losses = found["losses"]
-        self.random.bit_generator.state = json.loads(found["random"])
+        found = checkpoint.taken_up(path, self._parts(), device)
+        if found is not None:
+            self.losses = found["losses"]
+            self.random.bit_generator.state = json.loads(found["random"])
 
-    def _parts(self) -> dict[str, Tail | nn.Module | torch.optim.Optimizer]:
+    def _parts(self) -> dict[str, checkpoint.Stateful]:
         return {"tail": self.tail, "projection": self.projection, "optimiser": self.optimiser}
 
 

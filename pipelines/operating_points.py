@@ -184,15 +184,26 @@ def misses_per_1000(sensitivity: float, prevalence: float) -> float:
 # Command
 
 
+def told_by(bundle: Path) -> dict[str, Any]:
+    """The bundle's evaluation.json; empty where it has none. Raises TriageError for one that cannot be read."""
+    path = bundle / EVALUATION
+    try:
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise TriageError(f"{path} cannot be read; give the bundle that the run made") from error
+    return told
+
+
 def pooled_of(bundle: Path, manifest: BundleManifest) -> int | None:
     """How many slices of a patient make its study's logit, as the bundle's evaluation.json says. Raises TriageError."""
     if manifest.accepts.volume is None:
         return None
-    path = bundle / EVALUATION
-    try:
-        pooled: int | None = json.loads(path.read_text(encoding="utf-8"))["pooled"]
-    except (OSError, ValueError, KeyError) as error:
-        raise TriageError(f"{path} does not say how slices are pooled; give the bundle that the run made") from error
+    told = told_by(bundle)
+    if "pooled" not in told:
+        raise TriageError(
+            f"{bundle / EVALUATION} does not say how slices are pooled; give the bundle that the run made"
+        )
+    pooled: int | None = told["pooled"]
     return pooled
 
 
@@ -291,8 +302,7 @@ def require_own(bundle: Path, answers: Mapping[str, Known]) -> None:
     """Raises TriageError where the answers are not those that the bundle's evidence was made from: its calibration
     would be applied to another model's logits.
     """
-    path = bundle / EVALUATION
-    stated = json.loads(path.read_text(encoding="utf-8")).get("findings", {}) if path.is_file() else {}
+    stated = told_by(bundle).get("findings", {})
     for finding, one in answers.items():
         area = stated.get(finding, {}).get("auroc", {}).get("value")
         if area is None or not one.positive.any() or one.positive.all():

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data_schemas.errors import TriageError
+from pipelines import checkpoint
 from pipelines.augment import changed
 from pipelines.cohort import Case, label_matrix, patients, set_aside
 from pipelines.fit import Rows, Watch
@@ -272,22 +273,18 @@ class Training:
         return network.eval()
 
     def keep(self, path: Path, progress: Progress) -> None:
-        """Sets down all that the next epoch needs, complete or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        states = {name: one.state_dict() for name, one in self._parts().items()}
-        torch.save({"progress": vars(progress), **states}, part)
-        part.replace(path)
+        """Sets down all that the next epoch needs."""
+        checkpoint.keep(path, self._parts(), {"progress": vars(progress)})
 
     def resumed(self, path: Path) -> Progress | None:
         """Goes on from what an earlier run set down; None where there is nothing."""
-        if not path.is_file():
-            return None
-        found = torch.load(path, weights_only=True, map_location=self.device)
-        for name, one in self._parts().items():
-            one.load_state_dict(found[name])
-        return Progress(**found["progress"])
+        found = checkpoint.taken_up(path, self._parts(), self.device)
+        return None if found is None else Progress(**found["progress"])
 
-    def _parts(self) -> dict[str, Any]:
-        parts = {"network": self.network, "optimiser": self.optimiser, "schedule": self.schedule}
+    def _parts(self) -> dict[str, checkpoint.Stateful]:
+        parts: dict[str, checkpoint.Stateful] = {
+            "network": self.network,
+            "optimiser": self.optimiser,
+            "schedule": self.schedule,
+        }
         return parts if self.average is None else parts | {"average": self.average}

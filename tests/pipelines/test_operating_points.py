@@ -202,6 +202,19 @@ def test_the_command_tells_what_the_bundles_points_mean(run: tuple[Path, Path], 
     assert all(float(row["flags_per_100"]) <= 20 for row in rows if row["prevalence"] == "0.05")
 
 
+def test_an_evaluation_that_is_no_json_is_named(run: tuple[Path, Path]) -> None:
+    folder, bundle = run
+    (bundle / "evaluation.json").write_text("no json")
+    assert "evaluation.json cannot be read" in command("--scores", folder, "--bundle", bundle, code=2)
+
+
+def test_volumes_of_which_each_is_judged_by_its_highest_scan_say_so_by_null(tmp_path: Path) -> None:
+    manifest = tiny.manifest()
+    volumes = manifest.model_copy(update={"accepts": manifest.accepts.model_copy(update={"volume": VolumeSpec()})})
+    (tmp_path / "evaluation.json").write_text('{"pooled": null}')
+    assert pooled_of(tmp_path, volumes) is None
+
+
 def test_answers_of_another_model_are_refused(run: tuple[Path, Path]) -> None:
     folder, bundle = run
     state_auroc(bundle, 0.5)

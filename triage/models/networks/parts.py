@@ -1,5 +1,6 @@
 """What several networks are made of: a trunk with a linear head, and TensorFlow's padding."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
@@ -31,20 +32,20 @@ class MapNetwork(nn.Module):
         return self.head(self.dropout(features)), maps, features
 
 
-class BlockTrunk(nn.Module):
+class BlockTrunk(nn.Module, ABC):
     """A trunk of blocks, of which the first may be kept fixed: what they give is then computed once."""
 
+    @abstractmethod
     def early(self, x: Tensor, blocks: int) -> Tensor:
         """What the stem and the first `blocks` blocks make of x (n, channels, height, width)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def late(self, activation: Tensor, blocks: int) -> Tensor:
         """The last activation from what `early` gave for as many blocks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def behind(self, blocks: int) -> Sequence[nn.Module]:
         """The modules behind the first `blocks` blocks that hold parameters."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """x (n, channels, height, width) to the last activation (n, k, height / 32, width / 32)."""
